@@ -1,0 +1,49 @@
+# make setup   environment in .venv, kernels compiled
+# make demo    the main job on data that ships; prints where the report is
+# make check   lint, types, layers, fast tests
+# make test    everything a change must pass
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= results
+# One thread for BLAS: sums come out in one order, so tables are the same byte for byte.
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+
+.PHONY: setup demo check test lint docs bench clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "dxa_causal needs Python 3.11 to 3.13, found " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11")'
+	test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv; }
+	test -x $(BIN)/python || build/uv/bin/uv venv --quiet --python $(PYTHON) $(VENV)
+	UV_FIND_LINKS="$${UV_FIND_LINKS:-$${PIP_FIND_LINKS:-}}" build/uv/bin/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[all,dev]"
+	$(BIN)/python -m dxa_causal._core.jit
+	touch $@
+
+demo: setup
+	$(BIN)/dxa-causal run analyses/01_first_light/study.toml --out $(OUT)/first_light
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+test: lint docs
+	$(BIN)/python -m pytest -q -n 2
+
+docs: setup
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+bench: setup
+	$(BIN)/python -m tests.benchmarks.cox
+
+clean:
+	rm -rf build $(VENV) $(OUT) docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

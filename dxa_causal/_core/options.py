@@ -1,0 +1,42 @@
+"""Literal types for options that several rooms share, and their check."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from dxa_causal._core.errors import OptionError, nearest
+
+Ties = Literal["efron", "breslow"]
+Missing = Literal["drop", "raise"]
+Estimand = Literal["ATE", "ATT", "ATC", "ATO", "ATM"]
+BinaryDifference = Literal["std", "raw"]
+WeightedStdError = Literal["m_estimation", "robust"]
+ConfType = Literal["log", "log-log", "plain", "logit", "arcsin"]
+Alternative = Literal["two-sided"]
+
+
+def check_option(argument: str, value: object, allowed: Any) -> None:
+    """Refuse `value` unless it is one of `allowed` (a ``Literal`` alias or a sequence).
+
+    Examples
+    --------
+    >>> check_option("ties", "efron", Ties)
+    >>> check_option("ties", "effron", Ties)
+    Traceback (most recent call last):
+    ...
+    dxa_causal._core.errors.OptionError: ties='effron' is not allowed; use 'efron' or 'breslow' (did you mean 'efron'?)
+    """
+    choices = get_args(allowed) or tuple(allowed)
+    if value in choices:
+        return
+    near = nearest(str(value), choices, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    listed = ", ".join(repr(c) for c in choices[:-1])
+    listed = f"{listed} or {choices[-1]!r}" if listed else repr(choices[-1])
+    raise OptionError(f"{argument}={value!r} is not allowed; use {listed}{hint}")
+
+
+def check_conf_level(conf_level: float) -> None:
+    """Refuse a confidence level outside (0, 1)."""
+    if not 0.0 < conf_level < 1.0:
+        raise OptionError(f"conf_level={conf_level!r} must lie strictly between 0 and 1, for instance 0.95")

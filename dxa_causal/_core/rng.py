@@ -1,0 +1,24 @@
+"""Random numbers: one generator from `seed`, children spawned before work is sent out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+Seed = int | np.random.Generator | None
+
+
+def generator(seed: Seed) -> np.random.Generator:
+    """Return `seed` itself if it is a generator, else ``numpy.random.default_rng(seed)``."""
+    return np.random.default_rng(seed)
+
+
+def spawn(seed: Seed, n: int) -> list[np.random.Generator]:
+    """Return `n` independent generators that do not depend on how work is split.
+
+    Examples
+    --------
+    >>> a, b = spawn(1, 2)
+    >>> bool(a.random() == spawn(1, 2)[0].random())
+    True
+    """
+    return generator(seed).spawn(n)

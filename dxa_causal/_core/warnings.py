@@ -1,0 +1,56 @@
+"""One warning class per cause, and the one function that issues them."""
+
+from __future__ import annotations
+
+import sys
+import warnings as _warnings
+
+
+class DxaCausalWarning(UserWarning):
+    """Base of all warnings issued by this package."""
+
+
+class ConvergenceWarning(DxaCausalWarning):
+    """An iteration stopped before its criterion was met."""
+
+
+class SeparationWarning(ConvergenceWarning):
+    """A coefficient runs to infinity: a covariate separates events from non-events."""
+
+
+class AllCensoredWarning(DxaCausalWarning):
+    """A group or stratum has no event."""
+
+
+class HorizonWarning(DxaCausalWarning):
+    """A time asked for lies beyond the last observation."""
+
+
+class PositivityWarning(DxaCausalWarning):
+    """Some propensity scores are so close to 0 or 1 that weights explode."""
+
+
+class SmallSampleWarning(DxaCausalWarning):
+    """Fewer observations than the asymptotics behind a number need."""
+
+
+class SummaryStatisticsWarning(DxaCausalWarning):
+    """GWAS summary statistics hold values that were repaired or look wrong."""
+
+
+class ImageQualityWarning(DxaCausalWarning):
+    """A scan was measured, but a quality check failed."""
+
+
+class KernelCacheWarning(DxaCausalWarning):
+    """Compiled kernels cannot be kept on disk; each process compiles anew."""
+
+
+def warn(message: str, category: type[DxaCausalWarning]) -> None:
+    """Issue `message` at the first frame outside this package."""
+    frame = sys._getframe(1)
+    level = 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("dxa_causal"):
+        frame = frame.f_back
+        level += 1
+    _warnings.warn(message, category, stacklevel=level - 1 if level > 2 else 2)

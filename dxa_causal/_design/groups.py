@@ -1,0 +1,83 @@
+"""The formula door of models whose right side names groups: Kaplan-Meier, log-rank."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dxa_causal._core.errors import FormulaError, shown
+from dxa_causal._core.options import Missing, check_option
+from dxa_causal._design.matrix import plain_types, selected_columns, to_pandas
+from dxa_causal._design.outcome import SurvivalOutcome, read_survival
+from dxa_causal._design.parse import parse
+from dxa_causal._design.rows import Rows, complete_rows
+from dxa_causal.results import Provenance
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """A survival outcome by group.
+
+    Attributes
+    ----------
+    outcome : SurvivalOutcome
+    codes : (n,) ndarray of int64
+        Group of each row.
+    labels : tuple
+        What the codes stand for: the column's values, or "a=1, b=2" for
+        several columns, or "all" for a formula without groups.
+    names : list of str
+        Grouping columns.
+    rows : Rows
+    """
+
+    outcome: SurvivalOutcome
+    codes: npt.NDArray[np.int64]
+    labels: tuple[Any, ...]
+    names: list[str]
+    rows: Rows
+
+    def provenance(self, call: str) -> Provenance:
+        """Provenance of an estimate on these rows."""
+        return Provenance(
+            call=call, n_rows=self.rows.n_rows, n_used=len(self.rows.frame), missing=dict(self.rows.missing)
+        )
+
+
+def read_groups(
+    formula: str, data: Any, *, arguments: Mapping[str, str | None] | None = None, missing: Missing = "drop"
+) -> Groups:
+    """Read ``Surv(...) ~ a + b``: every combination of the columns is a group."""
+    check_option("missing", missing, Missing)
+    frame = to_pandas(data)
+    parts = parse(formula)
+    text = re.sub(r"\bC\(([^()]*)\)", r"\1", parts.fixed)
+    names: list[str] = []
+    for word in (w.strip().strip("`") for w in text.split("+")):
+        if word in ("1", "0", ""):
+            continue
+        if word not in frame.columns and not word.replace(".", "_").isidentifier():
+            raise FormulaError(
+                f"the right side {parts.fixed!r} must name grouping columns joined by '+', not expressions; "
+                f"make {word!r} a column first"
+            )
+        names.append(word)
+    used = selected_columns(parts.outcome, " + ".join(f"`{n}`" for n in names), frame, arguments or {})
+    rows = complete_rows(plain_types(frame[used]), missing=missing)
+    outcome = read_survival(parts.outcome, rows.frame)
+    if not names:
+        return Groups(outcome, np.zeros(len(rows.frame), dtype=np.int64), ("all",), names, rows)
+    if len(names) == 1:
+        codes, labels = pd.factorize(rows.frame[names[0]], sort=True)
+        plain = tuple(v.item() if hasattr(v, "item") else v for v in labels)
+        return Groups(outcome, codes.astype(np.int64), plain, names, rows)
+    grouped = rows.frame.groupby(names, sort=True, observed=True)
+    keys = list(grouped.groups)
+    texts = tuple(", ".join(f"{n}={shown(v)}" for n, v in zip(names, key, strict=True)) for key in keys)
+    return Groups(outcome, grouped.ngroup().to_numpy(dtype=np.int64), texts, names, rows)

@@ -1,0 +1,320 @@
+"""The formula door: text and frame in, checked outcome and design matrix out."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from formulaic import Formula, ModelSpec
+from formulaic.errors import DataMismatchWarning, FormulaicError
+
+from dxa_causal._core.errors import (
+    DxaCausalError,
+    FormulaError,
+    MissingDataError,
+    PredictorError,
+    UnseenLevelError,
+    column_not_found,
+    shown,
+)
+from dxa_causal._core.options import Missing, check_option
+from dxa_causal._design.outcome import SurvivalOutcome, is_survival, read_survival
+from dxa_causal._design.parse import Parts, parse
+from dxa_causal._design.rows import Rows, columns_used, complete_rows, quote_dotted
+from dxa_causal.results import Provenance
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What a model needs from a formula and a frame.
+
+    Attributes
+    ----------
+    parts : Parts
+        The two sides of the formula, as text.
+    x : (n, p) ndarray
+        Design matrix, C order, without intercept column unless asked for.
+    terms : list of str
+        Names of its columns.
+    rows : Rows
+        Rows and columns analysed.
+    spec : ModelSpec
+        Coding of the right side, for new data.
+    outcome : SurvivalOutcome or Series or None
+        Checked survival outcome, or the values of another left side.
+    """
+
+    parts: Parts
+    x: FloatArray
+    terms: list[str]
+    rows: Rows
+    spec: ModelSpec
+    outcome: SurvivalOutcome | pd.Series | None
+    intercept: bool
+
+    @property
+    def index(self) -> pd.Index:
+        """Labels of the rows analysed."""
+        return self.rows.frame.index
+
+    @cached_property
+    def survival(self) -> SurvivalOutcome:
+        """The outcome, known to be a survival outcome."""
+        if not isinstance(self.outcome, SurvivalOutcome):
+            raise FormulaError(f"the left side {self.parts.outcome!r} must be Surv(time, event)")
+        return self.outcome
+
+    def column(self, name: str | None) -> pd.Series | None:
+        """A column passed as an argument, on the rows analysed."""
+        return None if name is None else self.rows.frame[name]
+
+    def number(self, name: str | None, *, argument: str) -> FloatArray | None:
+        """A numeric column passed as an argument, finite on every row analysed."""
+        series = self.column(name)
+        if series is None:
+            return None
+        if not pd.api.types.is_numeric_dtype(series.dtype):
+            raise PredictorError(f"{argument}={name!r} must be numbers, but the column holds {series.dtype} values")
+        values: FloatArray = np.asarray(series, dtype=np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            raise PredictorError(
+                f"{argument}={name!r} is not finite in {bad.size} rows, first {shown(self.index[bad[0]])}"
+            )
+        return values
+
+    def provenance(self, call: str, *, seed: int | None = None, notes: tuple[str, ...] = ()) -> Provenance:
+        """Provenance of a fit on these rows."""
+        return Provenance(
+            call=call,
+            n_rows=self.rows.n_rows,
+            n_used=len(self.rows.frame),
+            missing=dict(self.rows.missing),
+            seed=seed,
+            notes=notes,
+        )
+
+    def new(self, data: Any) -> tuple[FloatArray, pd.Index]:
+        """Design matrix of new rows with the coding of the fit.
+
+        Returns
+        -------
+        x : (m, p) ndarray
+        index : Index
+            Row labels of `data`.
+        """
+        frame = to_pandas(data)
+        used = columns_used(self.parts.fixed, self.rows.frame.columns)
+        for name in used:
+            if name not in frame.columns:
+                raise column_not_found(name, frame.columns, argument="new data")
+        frame = frame[used] if used else pd.DataFrame(index=frame.index)
+        _refuse_missing(frame)
+        _refuse_unseen_levels(self.spec, frame)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", DataMismatchWarning)
+                matrix = self.spec.get_model_matrix(frame, output="numpy", na_action="raise")
+        except DataMismatchWarning as mismatch:
+            raise UnseenLevelError(f"new data: {mismatch}") from None
+        except FormulaicError as error:
+            raise FormulaError(f"new data cannot be coded as at the fit: {error}") from None
+        return _strip_intercept(np.asarray(matrix, dtype=np.float64), self.intercept), frame.index
+
+
+def to_pandas(data: Any) -> pd.DataFrame:
+    """Return a pandas frame of any narwhals-compatible one, column names as text."""
+    if isinstance(data, pd.DataFrame):
+        frame = data
+    else:
+        try:
+            native = nw.from_native(data)
+        except TypeError:
+            raise DxaCausalError(f"data must be a pandas or polars frame, not {type(data).__name__}") from None
+        native = native.collect() if isinstance(native, nw.LazyFrame) else native
+        frame = native.to_pandas()
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise DxaCausalError(f"the frame has two columns named {twice!r}; rename one")
+    return frame
+
+
+def build_design(
+    formula: str,
+    data: Any,
+    *,
+    arguments: Mapping[str, str | None] | None = None,
+    missing: Missing = "drop",
+    intercept: bool = False,
+) -> Design:
+    """Read a formula against a frame.
+
+    Parameters
+    ----------
+    formula : str
+        ``outcome ~ covariates``.
+    data : pandas or polars frame
+    arguments : mapping of str to str or None
+        Columns passed beside the formula (strata, weights, ...); a row missing
+        there is dropped too.
+    missing : {"drop", "raise"}
+    intercept : bool
+        Keep the intercept column. It is always built, so that factors lose
+        one level, and dropped for models without one.
+    """
+    check_option("missing", missing, Missing)
+    frame = to_pandas(data)
+    parts = parse(formula)
+    used = selected_columns(parts.outcome, parts.fixed, frame, arguments or {})
+    rows = complete_rows(plain_types(frame[used]), missing=missing)
+    outcome = _read_outcome(parts.outcome, rows.frame)
+    fixed = columns_used(parts.fixed, frame.columns)
+    right = rows.frame[fixed] if fixed else pd.DataFrame(index=rows.frame.index)
+    _refuse_single_level(right)
+    matrix = _materialise(parts.fixed, right)
+    spec = matrix.model_spec
+    _refuse_single_level_factors(spec, len(right))
+    terms = [re.sub("`", "", str(name)) for name in spec.column_names]
+    x = _strip_intercept(np.asarray(matrix, dtype=np.float64), intercept)
+    terms = terms if intercept else terms[1:]
+    _refuse_non_finite(x, terms, rows.frame.index)
+    return Design(parts, x, terms, rows, spec, outcome, intercept)
+
+
+def selected_columns(outcome: str, fixed: str, frame: pd.DataFrame, arguments: Mapping[str, str | None]) -> list[str]:
+    """Columns of `frame` that the two sides of a formula and the arguments beside it name."""
+    used = dict.fromkeys(columns_used(outcome.removeprefix("Surv"), frame.columns))
+    used |= dict.fromkeys(columns_used(fixed, frame.columns))
+    for argument, name in arguments.items():
+        if name is None:
+            continue
+        if not isinstance(name, str):
+            raise PredictorError(
+                f"{argument} must be the name of a column, not {type(name).__name__}; put the values into the "
+                f"frame first: data.assign({argument}=...)"
+            )
+        if name not in frame.columns:
+            raise column_not_found(name, frame.columns, argument=argument)
+        used[name] = None
+    return list(used)
+
+
+def _read_outcome(text: str, frame: pd.DataFrame) -> SurvivalOutcome | pd.Series | None:
+    if not text:
+        return None
+    if is_survival(text):
+        return read_survival(text, frame)
+    if text in frame.columns:
+        return frame[text]
+    if text.startswith("`") and text.strip("`") in frame.columns:
+        return frame[text.strip("`")]
+    try:
+        values = Formula(f"0 + {quote_dotted('{' + text + '}', list(frame.columns))}").get_model_matrix(
+            frame, output="pandas", na_action="raise"
+        )
+    except FormulaicError as error:
+        raise FormulaError(f"the left side {text!r} cannot be evaluated: {error}") from None
+    return values.iloc[:, -1].rename(text)
+
+
+def plain_types(frame: pd.DataFrame) -> pd.DataFrame:
+    """Nullable and Arrow-backed columns as plain float, bool or object; categoricals lose unused levels later."""
+    convert: dict[str, Any] = {}
+    for name, kind in frame.dtypes.items():
+        if isinstance(kind, np.dtype | pd.CategoricalDtype):
+            continue
+        if pd.api.types.is_bool_dtype(kind):
+            convert[str(name)] = object if frame[name].isna().any() else bool
+        elif pd.api.types.is_numeric_dtype(kind):
+            convert[str(name)] = np.float64
+        elif isinstance(kind, pd.StringDtype):
+            convert[str(name)] = object
+    return frame.astype(convert) if convert else frame
+
+
+def _materialise(text: str, frame: pd.DataFrame) -> Any:
+    unused = {c: frame[c].cat.remove_unused_categories() for c in frame.columns if frame[c].dtype == "category"}
+    frame = frame.assign(**unused) if unused else frame
+    text = re.sub(r"\bI\(([^()]*)\)", lambda m: f"I({m[1].replace('^', '**')})", text)  # R writes I(age^2)
+    try:
+        return Formula(f"1 + ({quote_dotted(text, list(frame.columns))})").get_model_matrix(
+            frame, output="numpy", na_action="raise"
+        )
+    except FormulaicError as error:
+        raise FormulaError(f"the right side {text!r} cannot be evaluated: {error}") from None
+
+
+def _strip_intercept(matrix: FloatArray, intercept: bool) -> FloatArray:
+    return np.ascontiguousarray(matrix if intercept else matrix[:, 1:])
+
+
+def _refuse_single_level(frame: pd.DataFrame) -> None:
+    for name in frame.columns:
+        if pd.api.types.is_numeric_dtype(frame[name].dtype):
+            continue
+        levels = pd.unique(frame[name])
+        if len(levels) < 2:
+            raise PredictorError(
+                f"column {name!r} has one level ({shown(levels[0])}) in the {len(frame)} rows analysed; a factor needs "
+                "two. Leave it out, or look at which rows were dropped"
+            )
+
+
+def _refuse_single_level_factors(spec: ModelSpec, n: int) -> None:
+    for factor, (_, state) in spec.encoder_state.items():
+        levels = state.get("categories")
+        if levels is not None and len(levels) < 2:
+            raise PredictorError(
+                f"factor {factor!r} has one level ({shown(levels[0])}) in the {n} rows analysed; a factor needs "
+                "two. Leave it out, or look at which rows were dropped"
+            )
+
+
+def _refuse_non_finite(x: FloatArray, terms: list[str], index: pd.Index) -> None:
+    if np.isfinite(x.sum()):
+        return
+    rows, columns = np.nonzero(~np.isfinite(x))
+    if rows.size:
+        raise PredictorError(
+            f"term {terms[columns[0]]!r} is not finite in {np.unique(rows).size} rows, first row "
+            f"{shown(index[rows[0]])} with {x[rows[0], columns[0]]:g}; a logarithm of zero or a division by zero?"
+        )
+
+
+def _refuse_missing(frame: pd.DataFrame) -> None:
+    for name in frame.columns:
+        absent = frame[name].isna()
+        if absent.any():
+            raise MissingDataError(
+                f"new data: {name!r} is missing in {int(absent.sum())} rows, first row "
+                f"{shown(frame.index[absent][0])}; drop or impute them before predicting"
+            )
+
+
+def _refuse_unseen_levels(spec: ModelSpec, frame: pd.DataFrame) -> None:
+    for factor, (_, state) in spec.encoder_state.items():
+        if "categories" not in state:
+            continue
+        names = columns_used(factor, frame.columns) if factor not in frame.columns else [factor]
+        if len(names) != 1 or not re.fullmatch(rf"(C\()?`?{re.escape(names[0])}`?(,.*)?\)?", factor):
+            continue
+        known = set(state["categories"])
+        unseen = [v for v in pd.unique(frame[names[0]]) if v not in known]
+        if unseen:
+            found = ", ".join(shown(v) for v in unseen[:5])
+            levels = ", ".join(shown(v) for v in state["categories"])
+            row = frame.index[frame[names[0]] == unseen[0]][0]
+            raise UnseenLevelError(
+                f"new data: column {names[0]!r} holds {found} (first row {shown(row)}), which the fit has not seen; "
+                f"its levels are {levels}"
+            )

@@ -1,0 +1,195 @@
+"""The left side of a formula: survival times, checked once."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dxa_causal._core.errors import FormulaError, OutcomeError, shown
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_BINARY: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+    ast.BitAnd: lambda a, b: a & b,
+    ast.BitOr: lambda a, b: a | b,
+}
+_COMPARE: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Eq: lambda a, b: a == b,
+    ast.NotEq: lambda a, b: a != b,
+    ast.Lt: lambda a, b: a < b,
+    ast.LtE: lambda a, b: a <= b,
+    ast.Gt: lambda a, b: a > b,
+    ast.GtE: lambda a, b: a >= b,
+}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SurvivalOutcome:
+    """Right-censored times, possibly with delayed entry.
+
+    Attributes
+    ----------
+    time : (n,) ndarray
+        Time of event or censoring, unit of the data.
+    event : (n,) ndarray of int64
+        1 = event, 0 = censored.
+    entry : (n,) ndarray or None
+        Start of observation, exclusive; None when all enter at the origin.
+    time_name : str
+        How the formula calls the time, for labels.
+    """
+
+    time: FloatArray
+    event: IntArray
+    entry: FloatArray | None
+    time_name: str
+
+
+def is_survival(text: str) -> bool:
+    """Whether the left side is a ``Surv(...)``."""
+    return re.match(r"\s*Surv\s*\(", text) is not None
+
+
+def read_survival(text: str, frame: pd.DataFrame) -> SurvivalOutcome:
+    """Evaluate ``Surv(time, event)`` or ``Surv(entry, time, event)`` on complete rows.
+
+    Arguments are columns or simple expressions of columns (``status == 2``,
+    ``age + futime / 12``).
+    """
+    arguments, kind = _surv_arguments(text, frame)
+    names = [ast.unparse(a) for a in arguments]
+    values = [_evaluate(a, frame, text) for a in arguments]
+    if kind not in (None, "right", "counting"):
+        raise OutcomeError(f"{text}: type={kind!r} is not taken by this model; use right-censored or start-stop times")
+    if len(values) == 2:
+        entry, (time, event), (time_name, event_name) = None, values, names
+    elif len(values) == 3:
+        entry, time, event = values
+        time_name, event_name = names[1:]
+        entry = _times(entry, names[0], frame.index)
+    else:
+        raise FormulaError(f"{text}: write Surv(time, event) or Surv(entry, time, event)")
+    times = _times(time, _original(time_name, frame), frame.index)
+    events = _events(event, _original(event_name, frame), frame.index)
+    if entry is not None:
+        late = np.flatnonzero(entry >= times)
+        if late.size:
+            i = late[0]
+            raise OutcomeError(
+                f"{text}: entry must come before exit; {late.size} rows do not, first row {shown(frame.index[i])} with "
+                f"entry {entry[i]:g} and exit {times[i]:g}"
+            )
+    return SurvivalOutcome(times, events, entry, _original(time_name, frame))
+
+
+def _placeholder(i: int) -> str:
+    return f"_column_{i}_"
+
+
+def _original(name: str, frame: pd.DataFrame) -> str:
+    return re.sub(r"_column_(\d+)_", lambda m: str(frame.columns[int(m[1])]), name)
+
+
+def _surv_arguments(text: str, frame: pd.DataFrame) -> tuple[list[ast.expr], str | None]:
+    safe = text
+    for i, column in sorted(enumerate(map(str, frame.columns)), key=lambda c: -len(c[1])):
+        safe = safe.replace(f"`{column}`", _placeholder(i))
+        if not column.isidentifier():
+            safe = re.sub(rf"(?<![\w.`]){re.escape(column)}(?![\w.`(])", _placeholder(i), safe)
+    try:
+        call = ast.parse(safe.strip(), mode="eval").body
+    except SyntaxError:
+        raise FormulaError(f"the left side {text!r} cannot be read; write Surv(time, event)") from None
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Surv"):
+        raise FormulaError(f"the left side {text!r} is not a survival outcome; write Surv(time, event)")
+    kind = None
+    for option in call.keywords:
+        if option.arg != "type" or not isinstance(option.value, ast.Constant):
+            raise FormulaError(f"{text}: Surv takes times, an event and type='...', not {option.arg!r}")
+        kind = str(option.value.value)
+    return list(call.args), kind
+
+
+def _evaluate(node: ast.expr, frame: pd.DataFrame, text: str) -> Any:
+    match node:
+        case ast.Name(id=name):
+            if held := re.fullmatch(r"_column_(\d+)_", name):
+                return frame.iloc[:, int(held[1])]
+            return frame[name]
+        case ast.Constant(value=value):
+            return value
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            return _BINARY[type(op)](_evaluate(left, frame, text), _evaluate(right, frame, text))
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
+            return _COMPARE[type(op)](_evaluate(left, frame, text), _evaluate(right, frame, text))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_evaluate(operand, frame, text)
+        case ast.UnaryOp(op=ast.Invert(), operand=operand):
+            return ~_evaluate(operand, frame, text)
+    raise FormulaError(
+        f"{text}: {ast.unparse(node)!r} cannot stand in Surv(); use columns, numbers, + - * / and comparisons"
+    )
+
+
+def _as_series(values: Any, index: pd.Index) -> pd.Series:
+    return values if isinstance(values, pd.Series) else pd.Series(values, index=index)
+
+
+def _times(values: Any, name: str, index: pd.Index) -> FloatArray:
+    series = _as_series(values, index)
+    numbers = pd.to_numeric(series, errors="coerce") if series.dtype == object else series
+    if not pd.api.types.is_numeric_dtype(numbers.dtype) or pd.api.types.is_bool_dtype(numbers.dtype):
+        raise OutcomeError(f"time {name!r} must be numbers, but the column holds {series.dtype} values")
+    bad = numbers.isna()
+    if bad.any():
+        row = series.index[bad][0]
+        raise OutcomeError(
+            f"time {name!r} must be numbers: {int(bad.sum())} values are not, "
+            f"first row {shown(row)} holds {shown(series[bad].iloc[0])}"
+        )
+    times: FloatArray = np.asarray(numbers, dtype=np.float64)
+    wrong = np.flatnonzero(~np.isfinite(times) | (times < 0))
+    if wrong.size:
+        i = wrong[0]
+        raise OutcomeError(
+            f"time {name!r} must be finite and not negative: {wrong.size} values are not, first row "
+            f"{shown(series.index[i])} with {times[i]:g}"
+        )
+    return times
+
+
+def _events(values: Any, name: str, index: pd.Index) -> IntArray:
+    series = _as_series(values, index)
+    if pd.api.types.is_bool_dtype(series.dtype):
+        return np.asarray(series, dtype=np.int64)
+    found = pd.unique(series)
+    listed = ", ".join(shown(v) for v in sorted(found, key=str)[:6])
+    if not pd.api.types.is_numeric_dtype(series.dtype):
+        raise OutcomeError(
+            f"event {name!r} must be 0/1 or True/False, but holds {listed}; name the event, for instance "
+            f"Surv(..., {name} == {sorted(map(str, found))[-1]!r})"
+        )
+    levels = {float(v) for v in found}
+    if levels <= {0.0, 1.0}:
+        return np.asarray(series, dtype=np.int64)
+    if levels == {1.0, 2.0} or levels == {2.0}:
+        raise OutcomeError(
+            f"event {name!r} holds {listed}: this looks like R's coding (1 = censored, 2 = event); "
+            f"write Surv(..., {name} == 2)"
+        )
+    raise OutcomeError(
+        f"event {name!r} must be 0 (censored) or 1 (event), but holds {listed}; name one event, for instance "
+        f"Surv(..., {name} == {max(levels):g})"
+    )
