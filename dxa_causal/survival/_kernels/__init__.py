@@ -1,0 +1,5 @@
+"""Numba kernels of the survival room: arrays in, small records out."""
+
+from dxa_causal.survival._kernels import concordance, cox
+
+__all__ = ["concordance", "cox"]

@@ -1,0 +1,212 @@
+"""Predictions from a Cox model, with standard errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import special
+
+from dxa_causal._core.errors import OptionError, UnseenLevelError, column_not_found, shown
+from dxa_causal._core.options import check_conf_level, check_option
+from dxa_causal._core.warnings import HorizonWarning, warn
+from dxa_causal._design import to_pandas
+from dxa_causal.survival._kernels.cox import cumulate, increments
+
+if TYPE_CHECKING:
+    from dxa_causal.survival.cox import CoxFit
+
+FloatArray = npt.NDArray[np.float64]
+PredictionType = Literal["lp", "risk", "survival", "cumulative_hazard"]
+
+
+def predict_cox(
+    fit: CoxFit,
+    new: Any = None,
+    *,
+    type: str = "lp",
+    times: npt.ArrayLike | None = None,
+    conf_level: float = 0.95,
+) -> pd.DataFrame:
+    r"""Linear predictor, relative risk, survival or cumulative hazard of given rows.
+
+    Parameters
+    ----------
+    fit : CoxFit
+    new : pandas or polars frame, optional
+        The rows analysed when omitted. Needs the covariates and, for a
+        stratified fit, the stratum.
+    type : {"lp", "risk", "survival", "cumulative_hazard"}
+    times : (k,) array_like, optional
+        All event times of the row's stratum when omitted.
+    conf_level : float
+
+    Returns
+    -------
+    DataFrame
+        row, time (last two types), estimate, std_error, conf_low, conf_high.
+
+    Notes
+    -----
+    ``lp`` is relative to the (weighted) sample mean, within the stratum for a
+    stratified fit; columns that hold only -1, 0 and 1 are not centred without
+    strata. This is what R's ``predict.coxph`` does. ``risk`` is its
+    exponential, with the delta-method standard error.
+
+    For a row with covariates x,
+    :math:`\hat H(t \mid x) = e^{x'\hat\beta} \sum_{s \le t} A_s` with Efron's
+    (or Breslow's) increments, and
+
+    .. math::
+
+        \widehat{\mathrm{var}}\,\hat H = e^{2x'\hat\beta}\Big[\sum_{s \le t} a_s + d' \hat V d\Big], \quad
+        d = \sum_{s \le t} A_s (x - \bar x_s),
+
+    (Tsiatis 1981; Therneau & Grambsch 2000, section 10.2). Limits are taken
+    on the scale of log S.
+
+    References
+    ----------
+    Tsiatis AA. Ann Stat 1981;9:93-108. doi:10.1214/aos/1176345335
+    """
+    check_option("type", type, PredictionType)
+    check_conf_level(conf_level)
+    z = float(special.ndtri(0.5 + conf_level / 2))
+    x, index, codes, offset = _rows(fit, new)
+    if type in ("lp", "risk"):
+        if times is not None:
+            raise OptionError(f"times= belongs to type='survival' or 'cumulative_hazard', not to type={type!r}")
+        return _relative(fit, x, index, codes, offset, type=type, z=z)
+    return _curves(fit, x, index, codes, offset, times=times, type=type, z=z)
+
+
+def _rows(fit: CoxFit, new: Any) -> tuple[FloatArray, pd.Index, npt.NDArray[np.int64], FloatArray]:
+    if new is None:
+        x, index, frame = fit.design.x, fit.design.index, fit.design.rows.frame
+    else:
+        frame = to_pandas(new)
+        x, index = fit.design.new(frame)
+    for argument, name in (("strata", fit.strata), ("offset", fit.offset)):
+        if name is not None and name not in frame.columns:
+            raise column_not_found(name, frame.columns, argument=f"new data ({argument})")
+    codes = np.zeros(len(index), dtype=np.int64)
+    if fit.strata is not None:
+        codes = pd.Index(fit.stratum_labels).get_indexer(frame[fit.strata]).astype(np.int64)
+        if (codes < 0).any():
+            i = int(np.flatnonzero(codes < 0)[0])
+            raise UnseenLevelError(
+                f"new data: stratum {fit.strata}={shown(frame[fit.strata].iloc[i])} (row {shown(index[i])}) was not in "
+                f"the fit; its strata are {', '.join(shown(s) for s in fit.stratum_labels)}"
+            )
+    offset = np.zeros(len(index)) if fit.offset is None else frame[fit.offset].to_numpy(dtype=np.float64)
+    return x, index, codes, offset
+
+
+def _relative(
+    fit: CoxFit,
+    x: FloatArray,
+    index: pd.Index,
+    codes: npt.NDArray[np.int64],
+    offset: FloatArray,
+    *,
+    type: str,
+    z: float,
+) -> pd.DataFrame:
+    own = fit.design.x
+    if fit.strata is None:
+        weight = fit.design.number(fit.weights, argument="weights")
+        centre = np.average(own, axis=0, weights=weight) if own.size else np.zeros(own.shape[1])
+        centre = np.where(np.isin(own, (-1.0, 0.0, 1.0)).all(axis=0), 0.0, centre)
+        centred = x - centre
+        own_offset = fit.design.number(fit.offset, argument="offset")
+        offset = offset if own_offset is None else offset - own_offset.mean()
+    else:
+        means = pd.DataFrame(own).groupby(fit.design.column(fit.strata).to_numpy()).mean()  # type: ignore[union-attr]
+        centred = x - means.reindex(list(fit.stratum_labels)).to_numpy()[codes]
+    estimate = centred @ fit.coefficients + offset
+    std_error = np.sqrt(np.einsum("ij,jk,ik->i", centred, fit.covariance, centred))
+    low, high = estimate - z * std_error, estimate + z * std_error
+    if type == "risk":
+        estimate, low, high = np.exp(estimate), np.exp(low), np.exp(high)
+        std_error = estimate * std_error
+    return pd.DataFrame(
+        {"row": index, "estimate": estimate, "std_error": std_error, "conf_low": low, "conf_high": high}
+    )
+
+
+def _curves(
+    fit: CoxFit,
+    x: FloatArray,
+    index: pd.Index,
+    codes: npt.NDArray[np.int64],
+    offset: FloatArray,
+    *,
+    times: npt.ArrayLike | None,
+    type: str,
+    z: float,
+) -> pd.DataFrame:
+    sets, scale = fit.data.sets, fit.data.scale
+    inc = increments(fit.data, fit.estimate.beta)
+    hazard = cumulate(inc.hazard, sets.group_closes)
+    variance = cumulate(inc.hazard_variance, sets.group_closes)
+    drift = cumulate(inc.drift, sets.group_closes)
+    group_time = fit.times.distinct[sets.group_rank]
+    covariance = fit.covariance * np.outer(scale, scale)
+    standard = (x - fit.data.centre) / scale
+    risk = np.exp(standard @ fit.estimate.beta + offset)
+    if times is not None:
+        times = np.atleast_1d(np.asarray(times, dtype=np.float64))
+        _warn_beyond(times, float(fit.design.survival.time.max()))
+    frames = []
+    for code in np.unique(codes):
+        groups = np.flatnonzero(sets.group_stratum == code)
+        at = group_time[groups] if times is None else times
+        # position of the last event time at or before each time; 0 stands for none
+        place = np.searchsorted(group_time[groups], at, side="right")
+        h = np.concatenate([[0.0], hazard[groups]])[place]
+        v = np.concatenate([[0.0], variance[groups]])[place]
+        d = np.concatenate([np.zeros((1, x.shape[1])), drift[groups]])[place]
+        rows = np.flatnonzero(codes == code)
+        s = standard[rows]
+        sv = s @ covariance
+        # (x h - d)' V (x h - d), expanded so that no rows x times x terms array is needed
+        spread = (
+            np.einsum("ij,ij->i", sv, s)[:, None] * h**2
+            - 2 * (sv @ d.T) * h
+            + np.einsum("ij,jk,ik->i", d, covariance, d)
+        )
+        cumulative = risk[rows, None] * h
+        std_error = risk[rows, None] * np.sqrt(np.maximum(v + spread, 0.0))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "order": np.repeat(rows, at.size),
+                    "row": np.repeat(index[rows], at.size),
+                    "time": np.tile(at, rows.size),
+                    "hazard": cumulative.ravel(),
+                    "std_error": std_error.ravel(),
+                }
+            )
+        )
+    table = pd.concat(frames).sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
+    h, se = table.pop("hazard").to_numpy(), table.pop("std_error").to_numpy()
+    if type == "cumulative_hazard":
+        return table.assign(estimate=h, std_error=se, conf_low=np.maximum(h - z * se, 0.0), conf_high=h + z * se)
+    survival = np.exp(-h)
+    return table.assign(
+        estimate=survival,
+        std_error=survival * se,
+        conf_low=np.exp(-h - z * se),
+        conf_high=np.minimum(np.exp(-h + z * se), 1.0),
+    )
+
+
+def _warn_beyond(times: FloatArray, last: float) -> None:
+    beyond = times[times > last]
+    if beyond.size:
+        warn(
+            f"time {beyond.max():g} lies beyond the last observation ({last:g}); the last value is carried forward",
+            HorizonWarning,
+        )
