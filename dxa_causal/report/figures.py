@@ -1,0 +1,24 @@
+"""Figures as SVG without a date and as PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# A fixed salt makes the identifiers inside an SVG the same in every run.
+_SVG: Any = {"svg.hashsalt": "dxa_causal", "svg.fonttype": "path"}
+
+
+def write_figure(ax: Axes, stem: Path, *, dpi: int = 150) -> None:
+    """Write the figure of `ax` to ``stem.svg`` and ``stem.png``."""
+    import matplotlib
+
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise ValueError("the axes belong to no figure")
+    with matplotlib.rc_context(_SVG):
+        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None}, bbox_inches="tight")
+    figure.savefig(stem.with_suffix(".png"), dpi=dpi, metadata={"Software": None}, bbox_inches="tight")
