@@ -62,6 +62,17 @@ class ImageError(DxaCausalError):
     """An image or its sidecar cannot be read or is not a forearm scan."""
 
 
+class UnmeasurableScanError(ImageError):
+    """A scan was read but something cannot be measured; `code` is the quality flag that says why."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message, code)  # both, so that the error survives pickling
+        self.code = code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class StudyFileError(DxaCausalError):
     """A ``study.toml`` holds an unknown key or a value that is not allowed."""
 

@@ -50,7 +50,7 @@ def warn(message: str, category: type[DxaCausalWarning]) -> None:
     """Issue `message` at the first frame outside this package."""
     frame = sys._getframe(1)
     level = 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("dxa_causal"):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("dxa_causal."):
         frame = frame.f_back
         level += 1
-    _warnings.warn(message, category, stacklevel=level - 1 if level > 2 else 2)
+    _warnings.warn(message, category, stacklevel=level)

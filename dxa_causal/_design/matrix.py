@@ -78,20 +78,9 @@ class Design:
         """A column passed as an argument, on the rows analysed."""
         return None if name is None else self.rows.frame[name]
 
-    def number(self, name: str | None, *, argument: str) -> FloatArray | None:
-        """A numeric column passed as an argument, finite on every row analysed."""
-        series = self.column(name)
-        if series is None:
-            return None
-        if not pd.api.types.is_numeric_dtype(series.dtype):
-            raise PredictorError(f"{argument}={name!r} must be numbers, but the column holds {series.dtype} values")
-        values: FloatArray = np.asarray(series, dtype=np.float64)
-        bad = np.flatnonzero(~np.isfinite(values))
-        if bad.size:
-            raise PredictorError(
-                f"{argument}={name!r} is not finite in {bad.size} rows, first {shown(self.index[bad[0]])}"
-            )
-        return values
+    def number(self, name: str | None, *, argument: str, positive: bool = False) -> FloatArray | None:
+        """A numeric column passed as an argument, finite (and positive) on every row analysed."""
+        return self.rows.number(name, argument=argument, positive=positive)
 
     def provenance(self, call: str, *, seed: int | None = None, notes: tuple[str, ...] = ()) -> Provenance:
         """Provenance of a fit on these rows."""
@@ -247,9 +236,10 @@ def _materialise(text: str, frame: pd.DataFrame) -> Any:
     frame = frame.assign(**unused) if unused else frame
     text = re.sub(r"\bI\(([^()]*)\)", lambda m: f"I({m[1].replace('^', '**')})", text)  # R writes I(age^2)
     try:
-        return Formula(f"1 + ({quote_dotted(text, list(frame.columns))})").get_model_matrix(
-            frame, output="numpy", na_action="raise"
-        )
+        with np.errstate(all="ignore"):  # what is not finite gets its own error, naming term and row
+            return Formula(f"1 + ({quote_dotted(text, list(frame.columns))})").get_model_matrix(
+                frame, output="numpy", na_action="raise"
+            )
     except FormulaicError as error:
         raise FormulaError(f"the right side {text!r} cannot be evaluated: {error}") from None
 

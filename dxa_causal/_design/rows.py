@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import EmptyDataError, MissingDataError, column_not_found, shown
+from dxa_causal._core.errors import EmptyDataError, MissingDataError, PredictorError, column_not_found, shown
 
 _WORD = re.compile(
     r"`(?P<quoted>[^`]+)`"
@@ -88,6 +88,24 @@ class Rows:
     def n_rows(self) -> int:
         """Rows before anything was dropped."""
         return len(self.keep)
+
+    def number(self, name: str | None, *, argument: str, positive: bool = False) -> npt.NDArray[np.float64] | None:
+        """A numeric column passed as an argument, finite (and positive) on every row analysed."""
+        if name is None:
+            return None
+        series = self.frame[name]
+        if not pd.api.types.is_numeric_dtype(series.dtype):
+            raise PredictorError(f"{argument}={name!r} must be numbers, but the column holds {series.dtype} values")
+        values: npt.NDArray[np.float64] = np.asarray(series, dtype=np.float64)
+        for bad, need in ((~np.isfinite(values), "finite"), (values <= 0 if positive else None, "positive")):
+            if bad is not None and bad.any():
+                i = int(np.flatnonzero(bad)[0])
+                raise PredictorError(
+                    f"{argument}={name!r} must be {need}: {int(bad.sum())} values are not, first row "
+                    f"{shown(self.frame.index[i])} with {values[i]:g}"
+                    + ("; leave rows of weight zero out" if need == "positive" else "")
+                )
+        return values
 
 
 def complete_rows(frame: pd.DataFrame, *, missing: str) -> Rows:

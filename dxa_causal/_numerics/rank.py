@@ -10,12 +10,14 @@ import numpy.typing as npt
 RANK_TOLERANCE = 1e-7
 
 
-def dependent_columns(x: npt.NDArray[np.float64]) -> dict[int, list[int]]:
+def dependent_columns(x: npt.NDArray[np.float64], groups: npt.NDArray[np.int64] | None = None) -> dict[int, list[int]]:
     """Columns that earlier columns (and a constant) determine.
 
     Parameters
     ----------
     x : (n, p) ndarray
+    groups : (n,) ndarray of int64, optional
+        Codes 0, 1, ...: a constant per group in place of one constant.
 
     Returns
     -------
@@ -33,7 +35,12 @@ def dependent_columns(x: npt.NDArray[np.float64]) -> dict[int, list[int]]:
     p = x.shape[1]
     if p == 0:
         return {}
-    centred = x - x.mean(axis=0)
+    if groups is None:
+        centred = x - x.mean(axis=0)
+    else:
+        size_of = np.bincount(groups)
+        mean = np.column_stack([np.bincount(groups, x[:, j]) for j in range(p)]) / np.maximum(size_of, 1)[:, None]
+        centred = x - mean[groups]
     norm = np.sqrt(np.einsum("ij,ij->j", centred, centred))
     size = np.sqrt(np.einsum("ij,ij->j", x, x))
     constant = norm <= RANK_TOLERANCE * np.maximum(size, np.finfo(np.float64).tiny)

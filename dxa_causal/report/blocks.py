@@ -25,7 +25,8 @@ class Item:
 
     Attributes
     ----------
-    kind : {"table", "figure", "flow"}
+    kind : {"table", "figure", "flow", "file"}
+        A "file" is a table that the page names but does not print.
     name : str
         File name without ending, unique in a run.
     caption : str

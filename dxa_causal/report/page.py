@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,17 +62,20 @@ def _item(kind: str, name: str, folder: Path) -> str:
     if kind == "figure":
         data = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
         return f"<img alt='{name}' src='data:image/svg+xml;base64,{data}'>"
+    if kind == "file":
+        return ""
     table = pd.read_csv(folder / f"{name}.csv")
     return _flow(table) if kind == "flow" else html_table(table)
 
 
 def _flow(table: pd.DataFrame) -> str:
     """Participant flow as boxes: who was there, who left and why, who stayed."""
-    import html
-
-    lines = ["<ol class='flow'>"]
-    for row in table.itertuples(index=False):
-        excluded = f"<span class='out'>{row.n_excluded:,} left out</span>" if row.n_excluded else ""
-        lines.append(f"<li><b>{row.n_remaining:,}</b> {html.escape(str(row.step))} {excluded}</li>")
-    lines.append("</ol>")
+    first, *others = table.itertuples(index=False)
+    lines = ["<ol class='flow'>", f"<li><b>{first.n_remaining:,}</b> {html.escape(str(first.step))}</li>"]
+    for row in others:
+        lines.append(
+            f"<li class='out'><b>{row.n_excluded:,}</b> left out: {html.escape(str(row.step))} "
+            f"<span class='stay'>{row.n_remaining:,} remain</span></li>"
+        )
+    lines.append(f"<li><b>{table['n_remaining'].iloc[-1]:,}</b> analysed</li></ol>")
     return "\n".join(lines)

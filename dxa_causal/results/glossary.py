@@ -46,6 +46,7 @@ GLANCE: dict[str, str] = {
     "bic": "Bayesian information criterion (with the number of events for Cox models, as in R).",
     "concordance": "Harrell's concordance of the linear predictor.",
     "n_variants": "Number of genetic variants used.",
+    "f_statistic": "Mean over variants of (effect / standard error)^2 for the exposure; below 10 means weak.",
     "n_treated": "Treated rows.",
     "n_control": "Control rows.",
     "ess_treated": "Effective sample size among the treated, (sum w)^2 / sum w^2.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,13 +17,13 @@ def format_value(value: object) -> str:
 
     Examples
     --------
-    >>> format_value(0.123456), format_value(227), format_value(float("nan"))
-    ('0.1235', '227', '-')
+    >>> format_value(0.123456), format_value(227), format_value(float("nan")), format_value(float("inf"))
+    ('0.1235', '227', '-', 'inf')
     """
     if isinstance(value, float):
         if value != value:
             return "-"
-        if value == int(value) and abs(value) < 1e6:
+        if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
             return f"{int(value)}"
         return f"{value:.4g}"
     return str(value)

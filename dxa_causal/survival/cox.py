@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import CollinearityError, OutcomeError, PredictorError, shown
+from dxa_causal._core.errors import CollinearityError, OutcomeError, shown
 from dxa_causal._core.options import Missing, Ties, check_option
 from dxa_causal._core.warnings import ConvergenceWarning, SeparationWarning, warn
-from dxa_causal._design import Design, build_design
-from dxa_causal._numerics.rank import dependent_columns
+from dxa_causal._design import Design, build_design, refuse_collinear
 from dxa_causal._numerics.times import RankedTimes, rank_times
 from dxa_causal.results import HypothesisTest, Provenance, Result, format_call, read_only, wald_columns
 from dxa_causal.survival._kernels.cox import CoxData, CoxEstimate, maximise, prepare, score_residuals
@@ -289,11 +288,11 @@ def cox(
             f"no event: all {outcome.event.size} rows analysed are censored, so no hazard ratio can be estimated; "
             f"is the event coded as meant in {design.parts.outcome!r}?"
         )
-    weight = _positive_weights(design, weights)
+    weight = design.number(weights, argument="weights", positive=True)
     codes, labels = stratum_codes(design, strata)
     times = rank_times(outcome.time, outcome.entry)
     _refuse_empty_intervals(design, times)
-    refuse_collinear(design)
+    refuse_collinear(design, codes)
     data_sorted = prepare(
         design.x,
         build_risk_sets(times, outcome.event, codes),
@@ -303,7 +302,7 @@ def cox(
     )
     estimate = maximise(data_sorted)
     _report_convergence(estimate, design.terms, strata)
-    inverse: FloatArray = np.linalg.inv(estimate.information)
+    inverse = np.asarray(np.linalg.inv(estimate.information), dtype=np.float64)
     if robust is None:
         robust = cluster is not None or (weight is not None and bool(np.any(weight != np.floor(weight))))
     covariance = _sandwich(data_sorted, estimate, inverse, design, cluster) if robust else inverse
@@ -342,29 +341,6 @@ def stratum_codes(design: Design, strata: str | None) -> tuple[IntArray | None, 
         return None, ()
     codes, labels = pd.factorize(column, sort=True)
     return codes.astype(np.int64), tuple(labels)
-
-
-def refuse_collinear(design: Design) -> None:
-    """Raise `CollinearityError` naming columns that others determine."""
-    dependent = dependent_columns(design.x)
-    if not dependent:
-        return
-    said = []
-    for j, others in dependent.items():
-        made_of = ", ".join(repr(design.terms[k]) for k in others)
-        said.append(f"{design.terms[j]!r} is " + (f"a linear combination of {made_of}" if others else "constant"))
-    raise CollinearityError(f"{'; '.join(said)}. Leave {'it' if len(said) == 1 else 'them'} out of the formula")
-
-
-def _positive_weights(design: Design, name: str | None) -> FloatArray | None:
-    weight = design.number(name, argument="weights")
-    if weight is not None and (weight <= 0).any():
-        i = int(np.flatnonzero(weight <= 0)[0])
-        raise PredictorError(
-            f"weights={name!r} must be positive: {int((weight <= 0).sum())} are not, first row "
-            f"{shown(design.index[i])} with {weight[i]:g}; leave rows of weight zero out"
-        )
-    return weight
 
 
 def _refuse_empty_intervals(design: Design, times: RankedTimes) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from dxa_causal._core.errors import OptionError, PredictorError, shown
+from dxa_causal._core.errors import OptionError, shown
 from dxa_causal._core.options import ConfType, Missing, check_conf_level, check_option
 from dxa_causal._core.warnings import AllCensoredWarning, HorizonWarning, warn
 from dxa_causal._design import Groups, read_groups
@@ -213,13 +213,8 @@ def kaplan_meier(
     check_option("conf_type", conf_type, ConfType)
     groups = read_groups(formula, data, arguments={"weights": weights}, missing=missing)
     outcome = groups.outcome
-    weight = np.ones(outcome.time.size)
-    if weights is not None:
-        weight = np.asarray(groups.rows.frame[weights], dtype=np.float64)
-        if not (np.isfinite(weight) & (weight > 0)).all():
-            i = int(np.flatnonzero(~(weight > 0) | ~np.isfinite(weight))[0])
-            row = groups.rows.frame.index[i]
-            raise PredictorError(f"weights={weights!r} must be positive; row {shown(row)} holds {weight[i]:g}")
+    given = groups.rows.number(weights, argument="weights", positive=True)
+    weight = np.ones(outcome.time.size) if given is None else given
     if robust is None:
         robust = bool(np.any(weight != np.floor(weight)))
     times = rank_times(outcome.time, outcome.entry)

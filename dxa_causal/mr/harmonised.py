@@ -1,0 +1,227 @@
+"""Two GWAS files on one coding, with the account of every variant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dxa_causal._core.errors import SummaryStatisticsError, shown
+from dxa_causal.results import Summary, read_only
+
+FloatArray = npt.NDArray[np.float64]
+
+TABLE_COLUMNS = (
+    "variant", "effect_allele", "other_allele",
+    "beta_exposure", "se_exposure", "eaf_exposure", "p_exposure", "n_exposure",
+    "beta_outcome", "se_outcome", "eaf_outcome", "p_outcome", "n_outcome",
+    "palindromic", "ambiguous",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Harmonised:
+    """Effects of the same alleles on exposure and outcome, ready for :func:`dxa_causal.mr.estimate`.
+
+    Made by :func:`dxa_causal.mr.harmonise` or, from numbers that are already
+    aligned, by :meth:`from_arrays`.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Variants kept, in the order of the exposure file: variant,
+        effect_allele, other_allele, then beta, se, eaf, p, n of exposure and
+        outcome (``beta_exposure`` ...), palindromic, ambiguous.
+    audit : DataFrame
+        One row per row of either file: variant, in_exposure, in_outcome,
+        status ("kept" or "dropped"), aligned, swapped, strand_flipped,
+        palindromic, ambiguous, and the reason in words.
+    counts : mapping of str to int
+        ``n_exposure = n_both + not_in_outcome + exposure_without_id`` (the
+        same for the outcome), ``n_both = n_kept + n_dropped``, and the reasons
+        add up: ``dropped_*`` to ``n_dropped``, ``kept_*`` to ``n_kept``.
+    exposure, outcome : str
+        Names of the traits.
+    ld : (n, n) ndarray or None
+        Correlation of the variants' alleles.
+    """
+
+    table: pd.DataFrame
+    audit: pd.DataFrame
+    counts: Mapping[str, int]
+    exposure: str = "exposure"
+    outcome: str = "outcome"
+    ld: FloatArray | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        beta_exposure: npt.ArrayLike,
+        se_exposure: npt.ArrayLike,
+        beta_outcome: npt.ArrayLike,
+        se_outcome: npt.ArrayLike,
+        variant: Any = None,
+        ld: npt.ArrayLike | None = None,
+        n_exposure: npt.ArrayLike | None = None,
+        n_outcome: npt.ArrayLike | None = None,
+    ) -> Harmonised:
+        """Take effects that already belong to the same alleles.
+
+        Parameters
+        ----------
+        beta_exposure, se_exposure, beta_outcome, se_outcome : (n,) array_like
+            Finite; standard errors positive.
+        variant : (n,) array_like of str, optional
+            Distinct names; ``variant_1`` ... when omitted.
+        ld : (n, n) array_like, optional
+            Correlation of the variants (1 on the diagonal), with the signs of
+            the effect alleles. Kept for methods that use it; those that do
+            not refuse correlated variants rather than ignore it.
+        n_exposure, n_outcome : float or (n,) array_like, optional
+            Sample sizes.
+
+        Raises
+        ------
+        SummaryStatisticsError
+            Lengths differ or a value is not possible; the position is named.
+
+        Examples
+        --------
+        >>> h = Harmonised.from_arrays(
+        ...     beta_exposure=[0.1, 0.2], se_exposure=[0.01, 0.01], beta_outcome=[0.05, 0.11], se_outcome=[0.02, 0.02]
+        ... )
+        >>> h.n_variants
+        2
+        """
+        beta = _vector("beta_exposure", beta_exposure)
+        size = beta.size
+        columns: dict[str, Any] = {name: np.full(size, np.nan) for name in TABLE_COLUMNS}
+        columns["variant"] = _names(variant, size)
+        columns["effect_allele"] = columns["other_allele"] = np.full(size, None, dtype=object)
+        columns["palindromic"] = columns["ambiguous"] = np.zeros(size, dtype=bool)
+        columns["beta_exposure"] = beta
+        columns["se_exposure"] = _vector("se_exposure", se_exposure, size=size, positive=True)
+        columns["beta_outcome"] = _vector("beta_outcome", beta_outcome, size=size)
+        columns["se_outcome"] = _vector("se_outcome", se_outcome, size=size, positive=True)
+        for name, value in (("n_exposure", n_exposure), ("n_outcome", n_outcome)):
+            if value is not None:
+                full = np.full(size, value) if np.ndim(value) == 0 else value
+                columns[name] = _vector(name, full, size=size, positive=True)
+        audit = pd.DataFrame(
+            {
+                "variant": columns["variant"],
+                "in_exposure": True,
+                "in_outcome": True,
+                "status": "kept",
+                "aligned": True,
+                "swapped": False,
+                "strand_flipped": False,
+                "palindromic": False,
+                "ambiguous": False,
+                "reason": "given as aligned",
+            }
+        )
+        counts = {"n_exposure": size, "n_outcome": size, "n_both": size, "n_kept": size, "n_dropped": 0}
+        return cls(
+            table=pd.DataFrame(columns),
+            audit=audit,
+            counts=MappingProxyType({**counts, "kept_aligned": size}),
+            ld=None if ld is None else _correlation(ld, size),
+        )
+
+    @property
+    def n_variants(self) -> int:
+        """Variants kept."""
+        return len(self.table)
+
+    @property
+    def correlated(self) -> bool:
+        """Whether `ld` was given and is not zero off the diagonal."""
+        return self.ld is not None and bool(np.any(self.ld != np.eye(self.n_variants)))
+
+    @cached_property
+    def beta_exposure(self) -> FloatArray:
+        """Effects on the exposure per effect allele, (n,)."""
+        return self._numbers("beta_exposure")
+
+    @cached_property
+    def se_exposure(self) -> FloatArray:
+        """Their standard errors, (n,)."""
+        return self._numbers("se_exposure")
+
+    @cached_property
+    def beta_outcome(self) -> FloatArray:
+        """Effects on the outcome of the same alleles, (n,)."""
+        return self._numbers("beta_outcome")
+
+    @cached_property
+    def se_outcome(self) -> FloatArray:
+        """Their standard errors, (n,)."""
+        return self._numbers("se_outcome")
+
+    def _numbers(self, column: str) -> FloatArray:
+        return read_only(self.table[column].to_numpy(dtype=np.float64, copy=True))
+
+    def summary(self) -> Summary:
+        """Print the counts and the reasons for which variants were dropped."""
+        nonzero = {name: n for name, n in self.counts.items() if n or name.startswith("n_")}
+        table = pd.DataFrame({"count": list(nonzero), "variants": list(nonzero.values())})
+        shared = self.audit[(self.audit["status"] == "dropped") & self.audit["in_exposure"] & self.audit["in_outcome"]]
+        notes = [f"{n} dropped: {reason}" for reason, n in shared["reason"].value_counts().items()]
+        return Summary(f"Harmonised variants: {self.exposure} -> {self.outcome}", [table], notes)
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+def _vector(name: str, values: npt.ArrayLike, *, size: int | None = None, positive: bool = False) -> FloatArray:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SummaryStatisticsError(f"{name} must hold numbers") from None
+    if array.ndim != 1 or (size is not None and array.size != size):
+        wanted = "a vector" if size is None else f"a vector of {size} values like beta_exposure"
+        raise SummaryStatisticsError(f"{name} must be {wanted}; its shape is {array.shape}")
+    wrong = ~np.isfinite(array) | (positive & (array <= 0))
+    if wrong.any():
+        i = int(np.flatnonzero(wrong)[0])
+        rule = "finite and positive" if positive else "finite"
+        raise SummaryStatisticsError(
+            f"{name} must be {rule}; {int(wrong.sum())} values are not, first {array[i]:g} at position {i}"
+        )
+    return array
+
+
+def _names(variant: Any, size: int) -> npt.NDArray[np.object_]:
+    if variant is None:
+        return np.array([f"variant_{i + 1}" for i in range(size)], dtype=object)
+    names = pd.Series(list(variant), dtype=object)
+    if len(names) != size:
+        raise SummaryStatisticsError(f"variant holds {len(names)} names for {size} effects")
+    if names.duplicated().any():
+        twice = names[names.duplicated()].iloc[0]
+        raise SummaryStatisticsError(f"variant: {shown(twice)} is there more than once")
+    return names.to_numpy()
+
+
+def _correlation(ld: npt.ArrayLike, size: int) -> FloatArray:
+    matrix = np.array(ld, dtype=np.float64)
+    if matrix.shape != (size, size):
+        raise SummaryStatisticsError(f"ld must be {size} by {size}, one row per variant; its shape is {matrix.shape}")
+    if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T, atol=1e-8):
+        raise SummaryStatisticsError("ld must be finite and symmetric")
+    if not np.allclose(np.diag(matrix), 1.0, atol=1e-6) or np.abs(matrix).max(initial=0.0) > 1.0 + 1e-6:
+        raise SummaryStatisticsError(
+            "ld must hold correlations: 1 on the diagonal, none beyond -1 or 1 (r, with sign; not r squared)"
+        )
+    return read_only(matrix)

@@ -1,0 +1,1 @@
+"""Weights and weighted means on arrays. Nothing is re-exported here."""

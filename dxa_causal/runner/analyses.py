@@ -1,0 +1,207 @@
+"""Steps that answer questions: one function per kind of block in ``study.toml``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dxa_causal import cohort as cohort_room
+from dxa_causal import datasets, mr, propensity, survival
+from dxa_causal._core.errors import StudyFileError, nearest
+from dxa_causal.plots.mr import mr_forest, mr_scatter
+from dxa_causal.report import BlockWriter
+from dxa_causal.results import HypothesisTest, NotApplicable, Result
+from dxa_causal.runner.sources import TRUTH, read_frame
+from dxa_causal.runner.steps import Context, Step
+from dxa_causal.runner.study import (
+    Block,
+    CoxBlock,
+    KaplanMeierBlock,
+    MrBlock,
+    TableOneBlock,
+    ValidationBlock,
+    WeightingBlock,
+)
+
+
+def analysis_step(kind: str, block: Block, base: Path) -> Step:
+    """The step of one block."""
+    config = block.model_dump(mode="json")
+    if isinstance(block, MrBlock):
+        files = [gwas_file(block.exposure, base), gwas_file(block.outcome, base)]
+        return Step(f"{kind}.{block.name}", _Analysis(block, base), config, (), files)
+    return Step(f"{kind}.{block.name}", _Analysis(block, base), config, (f"cohort.{block.cohort}",))
+
+
+def gwas_file(source: str, base: Path) -> Path:
+    """Path of GWAS summary statistics: a data set that ships, or a file."""
+    if source in set(datasets.list()["name"]):
+        return datasets.path(source)
+    return base / source
+
+
+@dataclass(frozen=True, slots=True)
+class _Analysis:
+    block: Block
+    base: Path
+
+    def __call__(self, context: Context) -> None:
+        block = self.block
+        writer = BlockWriter(context.folder, block.name, block.section, block.title)
+        if block.text:
+            writer.text.append(block.text)
+        match block:
+            case MrBlock():
+                _mr(block, writer, context, self.base)
+            case TableOneBlock():
+                _table_one(block, writer, _frame(block.cohort, context))
+            case KaplanMeierBlock():
+                _kaplan_meier(block, writer, _frame(block.cohort, context))
+            case CoxBlock():
+                _cox(block, writer, _frame(block.cohort, context), _truth(block.cohort, context))
+            case ValidationBlock():
+                _validation(block, writer, _frame(block.cohort, context), context)
+            case WeightingBlock():
+                _weighting(block, writer, _frame(block.cohort, context), _truth(block.cohort, context))
+        writer.close()
+
+
+def _frame(cohort: str, context: Context) -> pd.DataFrame:
+    return pd.read_parquet(context.inputs[f"cohort.{cohort}"] / "cohort.parquet")
+
+
+def _truth(cohort: str, context: Context) -> dict[str, float]:
+    path = context.inputs[f"cohort.{cohort}"] / TRUTH
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def _known(name: str, truth: dict[str, float], key: str) -> float:
+    if name not in truth:
+        near = nearest(name, truth)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise StudyFileError(f"{key} = {name!r}: the cohort knows no such truth{hint} It knows {sorted(truth)}")
+    return truth[name]
+
+
+def _provenance(result: Result, writer: BlockWriter) -> None:
+    writer.notes.append(result.provenance.describe())
+
+
+def _table_one(block: TableOneBlock, writer: BlockWriter, frame: pd.DataFrame) -> None:
+    table = cohort_room.table_one(frame, by=block.by, columns=list(block.columns))
+    writer.table(table.display(), "table", "Characteristics: mean (SD) or number (%).")
+
+
+def _kaplan_meier(block: KaplanMeierBlock, writer: BlockWriter, frame: pd.DataFrame) -> None:
+    fit = survival.kaplan_meier(block.formula, frame, weights=block.weights, conf_type=block.conf_type)
+    writer.figure(fit.plot(), "curves", "Kaplan-Meier curves with 95% limits and the numbers at risk.")
+    writer.table(fit.tidy(), "steps", "Every step of the curves:", kind="file")
+    writer.table(fit.median(), "median", "Median survival time; empty where a curve stays above one half.")
+    if len(fit.groups.labels) > 1 and block.weights is None:
+        test = survival.logrank(block.formula, frame)
+        writer.text.append(_in_words(test))
+        writer.table(test.tidy(), "logrank", "Log-rank test.")
+    _provenance(fit, writer)
+
+
+def _in_words(test: HypothesisTest | NotApplicable) -> str:
+    return str(test)[0].upper() + str(test)[1:] + "."
+
+
+def _cox(block: CoxBlock, writer: BlockWriter, frame: pd.DataFrame, truth: dict[str, float]) -> None:
+    fit = survival.cox(
+        block.formula,
+        frame,
+        ties=block.ties,
+        strata=block.strata,
+        cluster=block.cluster,
+        weights=block.weights,
+        offset=block.offset,
+        robust=block.robust,
+    )
+    table = fit.tidy(exponentiate=True)
+    caption = "Hazard ratios with 95% limits; the standard error is of the logarithm."
+    if block.truth:
+        values = {term: float(np.exp(_known(key, truth, f"truth.{term}"))) for term, key in block.truth.items()}
+        unknown = sorted(set(values) - set(table["term"]))
+        if unknown:
+            raise StudyFileError(f"truth: {unknown} are not terms of the model; its terms are {list(table['term'])}")
+        table = table.assign(truth=table["term"].map(values))
+        caption += " Truth: the value the cohort was simulated with."
+    writer.table(table, "hazard_ratios", caption)
+    writer.figure(fit.plot(), "forest", "Hazard ratios with 95% limits.")
+    writer.table(fit.glance(), "fit", "The fit as a whole.")
+    writer.notes.append(f"{block.formula}; ties: {block.ties}" + ("; robust standard errors" if fit.robust else ""))
+    _provenance(fit, writer)
+
+
+def _validation(block: ValidationBlock, writer: BlockWriter, frame: pd.DataFrame, context: Context) -> None:
+    result = survival.cross_validate(block.formulas, frame, folds=block.folds, seed=context.seed)
+    writer.table(
+        result.tidy()[["term", "estimate", "std_error", "conf_low", "conf_high"]],
+        "concordance",
+        f"Concordance on rows left out, mean of {block.folds} folds (standard error: spread of the folds).",
+    )
+    writer.figure(result.plot(), "forest", f"{block.folds}-fold cross-validated concordance.")
+    writer.text.append(f"{result.nobs:,} people, {result.n_events:,} events; every model sees the same rows.")
+    _provenance(result, writer)
+
+
+def _weighting(block: WeightingBlock, writer: BlockWriter, frame: pd.DataFrame, truth: dict[str, float]) -> None:
+    needed = frame.dropna(subset=[block.outcome]) if block.outcome else frame
+    if len(needed) < len(frame):
+        writer.notes.append(f"{len(frame) - len(needed)} of {len(frame)} rows lack {block.outcome} and are left out")
+    weights = propensity.weight(block.formula, needed, estimand=block.estimand)
+    rows = []
+    if block.outcome:
+        rows.append(propensity.mean_difference(block.outcome, weights, needed).tidy())
+    if block.survival:
+        treated = block.formula.split("~")[0].strip()
+        data = needed.assign(_weight=weights.weights)
+        fit = survival.cox(f"{block.survival} ~ {treated}", data, weights="_weight", robust=True)
+        rows.append(fit.tidy(exponentiate=True).assign(effect_measure="HR"))
+    effect = pd.concat(rows, ignore_index=True)
+    caption = f"Effect of treatment ({block.estimand}), weighted by the propensity score; robust standard errors."
+    if block.truth:
+        effect["truth"] = _known(block.truth, truth, "truth") if block.outcome else float("nan")
+        caption += " Truth: the value the cohort was simulated with."
+    writer.table(effect, "effect", caption)
+    writer.table(weights.balance(), "balance", "Balance of the covariates before and after weighting.")
+    writer.figure(weights.plot(), "love", "Standardised mean differences before and after weighting.")
+    writer.table(weights.glance(), "weights", "The weights.")
+    _provenance(weights, writer)
+
+
+def _mr(block: MrBlock, writer: BlockWriter, context: Context, base: Path) -> None:
+    exposure, outcome = (_gwas(source, base) for source in (block.exposure, block.outcome))
+    harmonised = mr.harmonise(exposure, outcome, action=block.action)
+    writer.table(harmonised.counts, "counts", "What happened to the variants; the counts add up.")
+    fit = mr.estimate(harmonised, methods=list(block.methods), seed=context.seed)
+    writer.table(fit.tidy(), "estimates", f"Effect of {block.exposure_label} on {block.outcome_label}, as estimated.")
+    if block.exponentiate:
+        effects = fit.tidy(exponentiate=True).query("term == 'effect'")
+        writer.table(effects, "odds_ratios", f"The same as odds ratios per unit of {block.exposure_label}.")
+    x, y = block.exposure_label, block.outcome_label
+    estimates = fit.tidy()
+    writer.figure(
+        mr_scatter(harmonised.table, estimates, exposure=x, outcome=y), "scatter", "Variant effects and fitted lines."
+    )
+    single = mr.single_variant(harmonised)
+    writer.figure(
+        mr_forest(single, estimates, exposure=x, outcome=y), "forest", "Wald ratio of each variant, and the estimates."
+    )
+    writer.table(mr.heterogeneity(harmonised), "heterogeneity", "Cochran's Q: do the variants agree?")
+    pleiotropy = mr.pleiotropy(harmonised)
+    writer.table(pleiotropy.tidy(), "pleiotropy", "Egger's intercept: directional pleiotropy?")
+    writer.table(harmonised.audit, "audit", "Every variant, kept, flipped or dropped, and why:", kind="file")
+    _provenance(fit, writer)
+
+
+def _gwas(source: str, base: Path) -> pd.DataFrame:
+    if source in set(datasets.list()["name"]):
+        return datasets.load(source)
+    return read_frame(base / source)

@@ -1,0 +1,78 @@
+"""The build scripts on small made-up sources."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dxa_causal.datasets.build import bmi_chd, nhanes_mortality, nhefs
+from dxa_causal.datasets.build.writing import Column, drop_implausible, write_dataset
+
+
+@pytest.fixture
+def source():
+    """Six people; the last three are left out."""
+    frame = pd.DataFrame({c.source: [np.nan] * 6 for c in nhanes_mortality.COLUMNS if c.source})
+    return frame.assign(
+        sampleID=["1999_2", "2017_1e+05", "2001_7", "2015_8", "2003_9", "2005_10"],
+        year=[1999.0, 2017, 2001, 2015, 2003, 2005],
+        age=[50.0, 60, 70, 80, 55, 19],
+        gender=[1.0, 2, 1, 2, 1, 2],
+        pregnant=0.0,
+        grip_l=[30.0, np.nan, 20, 0, 0, 0],
+        grip_r=[28.0, np.nan, 25, 0, 0, 0],
+        lnwalk=np.log([6.0, 1.0, 8.0, 6, 6, 6]),
+        dbp=[70.0, 10, 80, 70, 70, 70],
+        status=[0.0, 0, 1, np.nan, 0, 0],
+        ucod_leading=[np.nan, 10, np.nan, np.nan, np.nan, np.nan],
+        time=[24.0, 6, 0, 12, np.nan, 12],
+    )
+
+
+def test_nhanes_build(source):
+    frame, implausible, rows = nhanes_mortality.build(source)
+    assert frame["id"].tolist() == [2, 100000, 7]
+    assert frame["sex"].tolist() == ["male", "female", "male"]
+    assert frame["time"].tolist() == [2.0, 0.5, 0.0]
+    assert frame["died"].tolist() == [0, 1, 1]  # a recorded cause is a death, whatever status says
+    assert frame["cause_of_death"].tolist() == ["alive", "other", "not released"]
+    assert frame["grip_kg"].fillna(-1).tolist() == [30.0, -1.0, 25.0]
+    assert frame["walk_time_s"].fillna(-1).tolist() == [6.0, -1.0, 8.0]  # 6.1 m/s is no walk
+    assert {k: n for k, n in implausible.items() if n} == {"walk_time_s": 1, "dbp_mmhg": 1}
+    assert [*rows.values()] == [6, 1, 1, 1, 3]
+
+
+def test_nhefs_build_derives_survival_time():
+    source = pd.DataFrame({c.name: [0, 0] for c in nhefs.COLUMNS if c.name != "survtime"})
+    source = source.assign(death=[1, 0], yrdth=[85.0, np.nan], modth=[3.0, 4.0])
+    assert nhefs.build(source)["survtime"].tolist() == [27, 120]
+
+
+def test_plain_names_take_the_suffixed_column_or_the_bare_one():
+    sided = {f"{stem}.outcome": [stem] for stem in bmi_chd.PLAIN.values() if stem not in ("SNP", "chr", "pos")}
+    plain = bmi_chd.to_plain(pd.DataFrame({"SNP": ["rs1"], "chr": ["7"], "pos": [5], **sided}), "outcome")
+    assert plain.columns.tolist() == [*bmi_chd.PLAIN]
+    assert plain.loc[0, ["variant", "chr", "n"]].tolist() == ["rs1", "7", "samplesize"]
+
+
+def test_implausible_values_are_counted_and_the_input_is_kept():
+    frame = pd.DataFrame({"x": [1.0, 5.0, np.nan, 9.0]})
+    kept, counts = drop_implausible(frame, [Column("x", "m", "Length.", low=1, high=5)])
+    assert counts == {"x": 1}
+    assert kept["x"].isna().sum() == 2
+    assert frame["x"].isna().sum() == 1
+
+
+def test_same_input_same_bytes(tmp_path):
+    frame = pd.DataFrame({"x": [1.0, 2.0], "g": pd.Categorical(["a", 'b"\\'])})
+    columns = [Column("x", "m", "Length."), Column("g", "", 'A "quoted" name.')]
+    for folder in ("one", "two"):
+        about = {"name": "toy", "description": "Toy", "source_sha256": {"a file": "0"}}
+        write_dataset(frame, columns, about, folder=tmp_path / folder)
+    for name in ("toy.parquet", "toy.toml"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "one" / "toy.parquet"), frame)
+
+
+def test_codebook_must_fit_the_frame(tmp_path):
+    with pytest.raises(ValueError, match="codebook and frame differ"):
+        write_dataset(pd.DataFrame({"x": [1]}), [Column("y", "", "Y.")], {"name": "toy"}, folder=tmp_path)

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dxa_causal import mr
+
+REFERENCE = Path(__file__).parents[1] / "reference" / "mr"
+
+
+@pytest.fixture(scope="session")
+def exposure() -> pd.DataFrame:
+    return pd.read_csv(REFERENCE / "twosamplemr_bmi_exposure.csv")
+
+
+@pytest.fixture(scope="session")
+def outcome() -> pd.DataFrame:
+    return pd.read_csv(REFERENCE / "twosamplemr_chd_outcome.csv")
+
+
+@pytest.fixture(scope="session")
+def bmi_chd(exposure: pd.DataFrame, outcome: pd.DataFrame) -> mr.Harmonised:
+    return mr.harmonise(exposure, outcome)
+
+
+@pytest.fixture(scope="session")
+def expected() -> list[dict]:
+    return json.loads((REFERENCE / "expected.json").read_text())
