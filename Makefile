@@ -2,6 +2,7 @@
 # make demo    the main job on data that ships; prints where the report is
 # make check   lint, types, layers, fast tests
 # make test    everything a change must pass
+# make bench, make simulations   speed beside the peers; bias and coverage (slow, not part of make test)
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -12,7 +13,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: setup demo check test lint docs bench clean
+.PHONY: setup demo check test lint docs bench simulations clean
 
 setup: $(VENV)/.ready
 
@@ -44,6 +45,9 @@ docs: setup
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks.cox
+
+simulations: setup
+	$(BIN)/python -m tests.simulations.known_effect
 
 clean:
 	rm -rf build $(VENV) $(OUT) docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

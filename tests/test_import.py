@@ -16,13 +16,13 @@ HEAVY = (
     "polars",
     "lifelines",
 )
-# The figure asked for; measured as the smaller of five runs each, so that a busy machine does not fail it.
+# The figure asked for; measured as the smallest of three runs each, so that a busy machine does not fail it.
 MOST = 1.3
 
 
 def _cpu_seconds(code):
     best = float("inf")
-    for _ in range(5):
+    for _ in range(3):
         before = os.times()
         subprocess.run([sys.executable, "-c", code], check=True)
         after = os.times()

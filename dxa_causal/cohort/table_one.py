@@ -59,7 +59,7 @@ class TableOne:
         """
         return self._tidy.copy()
 
-    def display(self, *, median: Sequence[str] = (), digits: int = 1) -> pd.DataFrame:
+    def display(self, *, median: Sequence[str] = (), digits: int | None = None) -> pd.DataFrame:
         """Text for a report, one row per variable or level.
 
         Parameters
@@ -67,8 +67,10 @@ class TableOne:
         median : sequence of str
             Continuous variables to show as median [first and third quartile]
             instead of mean (SD).
-        digits : int
-            Decimals of means, medians and percentages.
+        digits : int, optional
+            Decimals of means, medians and percentages. When omitted: enough to
+            give the standard deviation over all people two digits, from one to
+            four; one for percentages.
 
         Returns
         -------
@@ -83,12 +85,17 @@ class TableOne:
                 raise OptionError(f"median: {name!r} is not a continuous variable of this table; it has {known}")
         headers = {g: g if g == OVERALL else f"{self.by} = {g}" for g in (*self.groups, OVERALL)}
         total = dict(zip(self.groups, self.sizes)) | {OVERALL: sum(self.sizes)}
+        overall = table[table["group"] == OVERALL].set_index("term")["sd"]
         rows = [{"characteristic": "n", "level": ""} | {headers[g]: str(total[g]) for g in headers} | {"missing": ""}]
         for (term, level), lines in table.groupby(["term", "level"], sort=False):
             continuous = bool(lines["count"].isna().any())
             form = "median [Q1, Q3]" if term in median else "mean (SD)"
             cells = {
-                headers[line.group]: _continuous(line, term in median, digits) if continuous else _share(line, digits)
+                headers[line.group]: _continuous(
+                    line, term in median, _decimals(overall.loc[term]) if digits is None else digits
+                )
+                if continuous
+                else _share(line, 1 if digits is None else digits)
                 for line in lines.itertuples()
             }
             missing = int(lines.loc[lines["group"] == OVERALL, "n_missing"].iloc[0])
@@ -272,6 +279,11 @@ def _continuous(line: Any, median: bool, digits: int) -> str:
     if median:
         return f"{line.median:.{digits}f} [{line.q1:.{digits}f}, {line.q3:.{digits}f}]"
     return f"{line.mean:.{digits}f} ({line.sd:.{digits}f})"
+
+
+def _decimals(sd: float) -> int:
+    """Decimals that give a standard deviation two digits, from one to four."""
+    return 1 if not sd > 0 else int(np.clip(1 - np.floor(np.log10(sd)), 1, 4))
 
 
 def _share(line: Any, digits: int) -> str:

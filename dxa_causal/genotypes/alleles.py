@@ -19,6 +19,11 @@ _OTHER_STRAND = str.maketrans("ACGT", "TGCA")
 def complement(allele: str) -> str:
     """Return the letters on the other strand, position by position.
 
+    Parameters
+    ----------
+    allele : str
+        Upper-case letters.
+
     Examples
     --------
     >>> complement("A"), complement("GT"), complement("I")
@@ -29,6 +34,11 @@ def complement(allele: str) -> str:
 
 def is_palindromic(effect: str, other: str) -> bool:
     """Say whether two single bases look the same on both strands (A/T, C/G).
+
+    Parameters
+    ----------
+    effect, other : str
+        The two alleles, upper case.
 
     Examples
     --------

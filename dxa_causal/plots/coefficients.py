@@ -52,24 +52,39 @@ def forest(
     ax.set_yticks(position, [str(v) for v in table[label]])
     ax.set_ylim(-0.7, len(table) - 0.3)
     if log:
-        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+        from matplotlib.ticker import NullLocator
 
         ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
-        finite = np.concatenate([low[shown & np.isfinite(low)], high[shown & np.isfinite(high)], [reference]])
-        if finite.size and finite.max() / max(finite.min(), 1e-12) < 4:
-            ax.xaxis.set_major_locator(LogLocator(base=10, subs=tuple(np.round(np.arange(1.0, 10.0, 0.5), 1))))
-            if finite.max() / finite.min() < 1.6:
-                from matplotlib.ticker import MaxNLocator
-
-                ax.xaxis.set_major_locator(MaxNLocator(5))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        ends = [v[shown & np.isfinite(v) & (v > 0)] for v in (low, high)]
+        ticks = log_ticks(np.concatenate([*ends, [reference]]))
+        ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(f"{effect_measure} (with {_level(table)} limits)")
     strip(ax)
     for text, y in zip(_texts(estimate, low, high), position, strict=True):
         ax.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=8, annotation_clip=False)
     return ax
+
+
+def log_ticks(values: np.ndarray) -> list[float]:
+    """Round numbers that cover positive `values` on a logarithmic axis, at least three of them, none crowded.
+
+    Examples
+    --------
+    >>> log_ticks(np.array([0.5, 12.0])), log_ticks(np.array([0.97, 1.1]))
+    ([0.5, 1.0, 2.0, 5.0, 10.0], [0.95, 1.0, 1.05, 1.1])
+    """
+    low, high = float(values.min()), float(values.max())
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)) - 1, np.ceil(np.log10(high)) + 1)
+    scales = ([1.0], [1.0, 2.0, 5.0], [1.0, 1.5, 2.0, 3.0, 5.0, 7.0], list(np.arange(1.0, 10.0, 0.5)))
+    for fractions in scales:
+        ticks = np.outer(decades, fractions).ravel()
+        inside = ticks[(ticks >= low / 1.05) & (ticks <= high * 1.05)]
+        if 3 <= inside.size <= 7:
+            return [float(f"{t:.6g}") for t in inside]
+    step = 10.0 ** np.floor(np.log10((high - low) / 2 or low))
+    step *= next(m for m in (0.5, 1.0, 2.0, 5.0, 10.0) if (high - low) / (m * step) <= 5)
+    return [float(f"{t:.6g}") for t in np.arange(np.floor(low / step), np.ceil(high / step) + 1) * step if t > 0]
 
 
 def _level(table: pd.DataFrame) -> str:

@@ -14,7 +14,8 @@ from dxa_causal._core.options import Estimand, Missing, WeightedStdError, check_
 from dxa_causal._design import to_pandas
 from dxa_causal.propensity._kernels.hajek import influence, weighted_means
 from dxa_causal.propensity.weighting import PropensityWeights
-from dxa_causal.results import Provenance, Result, format_call, wald_columns
+from dxa_causal.results import Provenance, Result, wald_columns
+from dxa_causal.results.provenance import format_call
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -26,7 +26,8 @@ from dxa_causal.propensity._kernels.weights import BalancingWeights, balancing_w
 from dxa_causal.propensity.covariates import covariates
 from dxa_causal.propensity.positivity import check_positivity
 from dxa_causal.propensity.treatment import read_treatment
-from dxa_causal.results import Provenance, Result, Summary, format_call, read_only, wald_columns
+from dxa_causal.results import Provenance, Result, Summary, read_only, wald_columns
+from dxa_causal.results.provenance import format_call
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +127,7 @@ class PropensityWeights(Result):
         return pd.DataFrame({"term": list(self.terms), **columns})
 
     def glance(self) -> pd.DataFrame:
-        """One row: nobs, arm sizes, effective sample sizes, estimand, largest weight, largest |SMD|.
+        """One row: nobs, arm sizes, effective sample sizes, estimand, largest weight, largest absolute SMD.
 
         `max_smd` is over the covariates (binary ones standardised too), not the score itself.
         """
@@ -309,7 +310,7 @@ def weight(
     options = {"estimand": estimand, "stabilize": stabilize or None, "trim": trim, "weights": weights}
     return PropensityWeights(
         estimand=estimand,
-        treated=treated,
+        treated=read_only(treated),
         sampling=read_only(sampling),
         fit=fit,
         balancing=balancing,

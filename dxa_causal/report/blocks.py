@@ -95,7 +95,17 @@ class BlockWriter:
 
 
 def read_block(folder: Path) -> Block | None:
-    """Read the block of a finished step; None when the step shows nothing."""
+    """Read the block of a finished step.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    Block or None
+        None when the step shows nothing.
+    """
     path = folder / FILE
     if not path.exists():
         return None

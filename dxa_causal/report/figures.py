@@ -13,7 +13,17 @@ _SVG: Any = {"svg.hashsalt": "dxa_causal", "svg.fonttype": "path"}
 
 
 def write_figure(ax: Axes, stem: Path, *, dpi: int = 150) -> None:
-    """Write the figure of `ax` to ``stem.svg`` and ``stem.png``."""
+    """Write a figure as SVG and PNG.
+
+    Parameters
+    ----------
+    ax : Axes
+        Any axes of the figure.
+    stem : Path
+        ``stem.svg`` and ``stem.png`` are written.
+    dpi : int
+        Resolution of the PNG.
+    """
     import matplotlib
 
     figure = ax.get_figure(root=True)

@@ -15,13 +15,28 @@ FLOAT_FORMAT = "%.10g"
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write CSV: ten significant digits, Unix line ends, no index."""
+    """Write CSV that is the same byte for byte: ten significant digits, Unix line ends, no index.
+
+    Parameters
+    ----------
+    table : DataFrame
+    path : Path
+    """
     with open(path, "w", encoding="utf-8", newline="") as handle:
         table.to_csv(handle, index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
 
 
 def html_table(table: pd.DataFrame, *, max_rows: int = 60) -> str:
-    """Write a table as HTML, numbers right-aligned, p-values readable; long tables are cut and say so."""
+    """Write a table as HTML, numbers right-aligned, p-values readable.
+
+    Parameters
+    ----------
+    table : DataFrame
+    max_rows : int
+        A longer table is cut and says so.
+    """
+    if "reason" in table and table["reason"].fillna("").eq("").all():
+        table = table.drop(columns="reason")
     shown = table.head(max_rows)
     numeric = [pd.api.types.is_numeric_dtype(shown[c].dtype) for c in shown.columns]
     kind = ["num" if n else "txt" for n in numeric]

@@ -3,7 +3,7 @@
 from dxa_causal.results.glossary import GLANCE, TIDY
 from dxa_causal.results.hypothesis import HypothesisTest, NotApplicable
 from dxa_causal.results.protocol import Result, read_only, wald_columns
-from dxa_causal.results.provenance import Provenance, format_call, versions
+from dxa_causal.results.provenance import Provenance, versions
 from dxa_causal.results.summary import Summary, format_value
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Provenance",
     "Result",
     "Summary",
-    "format_call",
     "format_value",
     "read_only",
     "versions",

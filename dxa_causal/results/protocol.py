@@ -59,8 +59,9 @@ class Result(abc.ABC):
 
 
 def read_only(array: npt.ArrayLike) -> Any:
-    """Return a float64 array that cannot be written to (a view where possible)."""
-    frozen = np.asarray(array, dtype=np.float64).view()
+    """Return a float64 (or boolean) array that cannot be written to, a view where possible."""
+    given = np.asarray(array)
+    frozen = given.view() if given.dtype == bool else given.astype(np.float64, copy=False).view()
     frozen.flags.writeable = False
     return frozen
 

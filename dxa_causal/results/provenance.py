@@ -80,6 +80,15 @@ class Provenance:
 def format_call(function: str, *positional: object, **options: object) -> str:
     """Write a call as text: strings quoted, frames named ``data``, None left out.
 
+    Parameters
+    ----------
+    function : str
+        Room and name.
+    positional : object
+        Arguments before the frame.
+    options : object
+        Keyword arguments.
+
     Examples
     --------
     >>> format_call("survival.cox", "Surv(time, died) ~ age", ties="efron", strata=None)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def format_value(value: object) -> str:
-    """Four significant digits for numbers, small p-values readable, missing as a dash.
+    """Four significant digits (one decimal from 1000 on), small p-values readable, missing as a dash.
 
     Examples
     --------
@@ -25,7 +25,7 @@ def format_value(value: object) -> str:
             return "-"
         if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
             return f"{int(value)}"
-        return f"{value:.4g}"
+        return f"{value:.1f}" if 1e3 <= abs(value) < 1e7 else f"{value:.4g}"
     return str(value)
 
 

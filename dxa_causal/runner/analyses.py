@@ -98,9 +98,15 @@ def _table_one(block: TableOneBlock, writer: BlockWriter, frame: pd.DataFrame) -
 
 def _kaplan_meier(block: KaplanMeierBlock, writer: BlockWriter, frame: pd.DataFrame) -> None:
     fit = survival.kaplan_meier(block.formula, frame, weights=block.weights, conf_type=block.conf_type)
-    writer.figure(fit.plot(), "curves", "Kaplan-Meier curves with 95% limits and the numbers at risk.")
+    writer.figure(
+        fit.plot(time_label=block.time_label), "curves", "Kaplan-Meier curves with 95% limits and the numbers at risk."
+    )
     writer.table(fit.tidy(), "steps", "Every step of the curves:", kind="file")
-    writer.table(fit.median(), "median", "Median survival time; empty where a curve stays above one half.")
+    median = fit.median()
+    if median["estimate"].notna().any():
+        writer.table(median, "median", "Median survival time; empty where a curve stays above one half.")
+    else:
+        writer.text.append("No curve comes down to one half: the median survival time lies beyond follow-up.")
     if len(fit.groups.labels) > 1 and block.weights is None:
         test = survival.logrank(block.formula, frame)
         writer.text.append(_in_words(test))
@@ -165,7 +171,10 @@ def _weighting(block: WeightingBlock, writer: BlockWriter, frame: pd.DataFrame, 
         fit = survival.cox(f"{block.survival} ~ {treated}", data, weights="_weight", robust=True)
         rows.append(fit.tidy(exponentiate=True).assign(effect_measure="HR"))
     effect = pd.concat(rows, ignore_index=True)
-    caption = f"Effect of treatment ({block.estimand}), weighted by the propensity score; robust standard errors."
+    caption = (
+        f"Effect of treatment ({block.estimand}), weighted by the propensity score. Standard errors: of a mean "
+        "difference with the estimation of the score taken into account, of a hazard ratio robust, of its logarithm."
+    )
     if block.truth:
         effect["truth"] = _known(block.truth, truth, "truth") if block.outcome else float("nan")
         caption += " Truth: the value the cohort was simulated with."
@@ -179,7 +188,9 @@ def _weighting(block: WeightingBlock, writer: BlockWriter, frame: pd.DataFrame, 
 def _mr(block: MrBlock, writer: BlockWriter, context: Context, base: Path) -> None:
     exposure, outcome = (_gwas(source, base) for source in (block.exposure, block.outcome))
     harmonised = mr.harmonise(exposure, outcome, action=block.action)
-    writer.table(harmonised.counts, "counts", "What happened to the variants; the counts add up.")
+    counts = pd.DataFrame({"what": list(harmonised.counts), "variants": list(harmonised.counts.values())})
+    counts = counts[(counts["variants"] > 0) | counts["what"].str.startswith("n_")]
+    writer.table(counts, "counts", "What happened to the variants; the counts add up.")
     fit = mr.estimate(harmonised, methods=list(block.methods), seed=context.seed)
     writer.table(fit.tidy(), "estimates", f"Effect of {block.exposure_label} on {block.outcome_label}, as estimated.")
     if block.exponentiate:

@@ -104,7 +104,7 @@ class _Simulate:
 
         cohort, truth = simulate.cohort(self.n, context.seed)
         cohort.write(context.folder, n_jobs=context.n_jobs, progress=context.progress)
-        (context.folder / TRUTH).write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n", "utf-8")
+        (context.folder / TRUTH).write_text(json.dumps(dict(truth), indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +140,12 @@ def _measure(manifest: Path, pairs: Mapping[str, tuple[Path, Path]], batch: int,
     features = imaging.extract(rows, calibrations=calibrations, n_jobs=context.n_jobs, progress=context.progress)
     features = features.drop(columns="path", errors="ignore")
     features.to_parquet(context.folder / "features.parquet", index=False)
-    if batch == 0 and (features["qc_flag"] == "ok").any():
-        # one scan to look at, kept as arrays' files for the report
-        first = features.index[features["qc_flag"] == "ok"][0]
-        device = rows["device_id"].iloc[first] if "device_id" in rows else None
-        (context.folder / "example.json").write_text(
-            json.dumps(
-                {"path": rows["path"].iloc[first], "pair": [str(p) for p in pairs[device]] if device in pairs else None}
-            )
-        )
+    good = features.index[features["qc_flag"] == "ok"]
+    if batch == 0 and len(good):
+        device = str(features.loc[good[0], "device_id"]) if "device_id" in features else ""
+        if device in pairs:  # one scan to look at in the report
+            example = {"path": rows["path"].iloc[int(good[0])], "calibration": [str(p) for p in pairs[device]]}
+            (context.folder / "example.json").write_text(json.dumps(example) + "\n", "utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +190,8 @@ class _Assemble:
         if not path.exists():
             writer.notes.append("No scan passed its quality check, so none is shown.")
             return
-        example = json.loads(path.read_text())
-        ax = imaging.show(example["path"], pair=example["pair"])
+        example = json.loads(path.read_text("utf-8"))
+        ax = imaging.show(example["path"], imaging.calibrate(*example["calibration"]))
         writer.figure(
             ax, "scan", "One scan of the cohort: areal bone mineral with bone outlines and the region measured."
         )

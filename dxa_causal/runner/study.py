@@ -104,6 +104,7 @@ class KaplanMeierBlock(_CohortBlock):
     formula: str
     weights: str | None = None
     conf_type: ConfType = "log"
+    time_label: str | None = None
 
 
 class CoxBlock(_CohortBlock):
@@ -196,6 +197,11 @@ class Study(_Table):
 
 def read_study(path: Path) -> Study:
     """Read and check a ``study.toml``.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or the folder that holds it.
 
     Raises
     ------

@@ -15,7 +15,8 @@ from dxa_causal._core.options import Missing, Ties, check_option
 from dxa_causal._core.warnings import ConvergenceWarning, SeparationWarning, warn
 from dxa_causal._design import Design, build_design, refuse_collinear
 from dxa_causal._numerics.times import RankedTimes, rank_times
-from dxa_causal.results import HypothesisTest, Provenance, Result, format_call, read_only, wald_columns
+from dxa_causal.results import HypothesisTest, Provenance, Result, read_only, wald_columns
+from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.cox import CoxData, CoxEstimate, maximise, prepare, score_residuals
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
 

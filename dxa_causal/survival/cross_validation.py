@@ -11,7 +11,8 @@ import pandas as pd
 from dxa_causal._core.errors import OptionError
 from dxa_causal._core.rng import Seed, generator
 from dxa_causal._design import build_design, to_pandas
-from dxa_causal.results import Provenance, Result, format_call, wald_columns
+from dxa_causal.results import Provenance, Result, wald_columns
+from dxa_causal.results.provenance import format_call
 from dxa_causal.survival.concordance import concordance
 from dxa_causal.survival.cox import cox
 

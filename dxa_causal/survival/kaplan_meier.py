@@ -15,7 +15,8 @@ from dxa_causal._core.options import ConfType, Missing, check_conf_level, check_
 from dxa_causal._core.warnings import AllCensoredWarning, HorizonWarning, warn
 from dxa_causal._design import Groups, read_groups
 from dxa_causal._numerics.times import rank_times
-from dxa_causal.results import Provenance, Result, format_call
+from dxa_causal.results import Provenance, Result
+from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.product_limit import product_limit
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ class KaplanMeierFit(Result):
             )
         return pd.DataFrame(rows)
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Curves with pointwise limits and the numbers at risk below."""
+    def plot(self, ax: Axes | None = None, *, time_label: str | None = None) -> Axes:
+        """Curves with pointwise limits and the numbers at risk below; `time_label` should name the unit."""
         from dxa_causal.plots.survival import survival_curves
 
         last = float(self.steps["time"].max())
@@ -130,7 +131,9 @@ class KaplanMeierFit(Result):
         at_risk = pd.DataFrame(
             {str(label): self._at_risk(code, ticks) for code, label in enumerate(self.groups.labels)}, index=ticks
         )
-        return survival_curves(self.tidy(), at_risk=at_risk.T, time_label=self.groups.outcome.time_name, ax=ax)
+        return survival_curves(
+            self.tidy(), at_risk=at_risk.T, time_label=time_label or self.groups.outcome.time_name, ax=ax
+        )
 
     def summary(self, conf_level: float = 0.95) -> Any:
         """Events and median per group."""
@@ -255,7 +258,7 @@ def nice_ticks(last: float) -> FloatArray:
     """About six round times from zero to `last`, for a table of numbers at risk."""
     raw = last / 5
     power = 10.0 ** np.floor(np.log10(raw)) if raw > 0 else 1.0
-    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.99)
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.8)
     ticks: FloatArray = np.arange(0.0, last * (1 + 1e-9), step)
     return ticks
 

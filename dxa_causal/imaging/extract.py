@@ -1,0 +1,134 @@
+"""Many scans to one table, whatever one of them holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import pandas as pd
+
+from dxa_causal._core.errors import ImageError, column_not_found
+from dxa_causal._core.parallel import parallel_map
+from dxa_causal.imaging.calibrate import calibrate
+from dxa_causal.imaging.calibration import Calibration
+from dxa_causal.imaging.dictionary import MEASURED_NAMES, TEXTURE_NAMES
+from dxa_causal.imaging.features import features
+from dxa_causal.imaging.read import read
+
+CalibrationSource = Calibration | str | Path | tuple[str | Path, str | Path]
+
+
+def extract(
+    manifest: Any,
+    *,
+    calibrations: Mapping[str, CalibrationSource] | None = None,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Measure every scan of a manifest.
+
+    Parameters
+    ----------
+    manifest : DataFrame or path of a CSV file
+        Columns scan_id (unique) and path (as :func:`read` takes it). Other
+        columns are kept, except path. In a CSV file relative paths are relative
+        to the file's folder.
+    calibrations : mapping of device to calibration, optional
+        Keys are device_id, values a :class:`Calibration`, the path of one saved
+        as JSON, or a pair of folders (wedge, phantom). The device is the
+        manifest's device_id, else the sidecar's.
+    n_jobs : int, optional
+        Number of joblib workers; the table does not depend on it.
+    progress : bool
+
+    Returns
+    -------
+    DataFrame
+        One row per scan in the order of the manifest: its columns, the features
+        of :func:`feature_dictionary`, qc_flag and error. A scan that cannot be
+        read has NaN features, the flag ``unreadable`` and the reason in `error`
+        (empty text otherwise).
+
+    Raises
+    ------
+    ColumnNotFoundError
+        The manifest has no scan_id or no path.
+    ImageError
+        A scan_id occurs twice, a manifest column has the name of a feature, or a
+        calibration cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile, pandas as pd, dxa_causal as dc
+    >>> wedge, phantom = dc.simulate.calibration_scans(device="k_edge", seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     dc.simulate.forearm(1)[0].write(folder + "/a")
+    ...     manifest = pd.DataFrame({"scan_id": ["a", "b"], "path": [folder + "/a", folder + "/b"]})
+    ...     table = dc.imaging.extract(manifest, calibrations={"k_edge": dc.imaging.calibrate(wedge, phantom)})
+    >>> table["qc_flag"].tolist()
+    ['ok', 'unreadable']
+    """
+    table, base = _manifest(manifest)
+    ready = {device: _calibration(source) for device, source in (calibrations or {}).items()}
+    devices = table["device_id"] if "device_id" in table else [None] * len(table)
+    jobs = [
+        (str(base / str(path)), None if pd.isna(device) else str(device))
+        for path, device in zip(table["path"], devices)
+    ]
+    rows = list(
+        parallel_map(
+            partial(_row, calibrations=ready), jobs, n_jobs=n_jobs, progress=progress, description="measuring scans"
+        )
+    )
+    columns = [*MEASURED_NAMES, *TEXTURE_NAMES, "qc_flag", "error"]
+    measured = pd.DataFrame(rows, columns=columns, index=table.index)
+    return pd.concat([table.drop(columns="path"), measured], axis=1)
+
+
+def _row(job: tuple[str, str | None], *, calibrations: Mapping[str, Calibration]) -> dict[str, Any]:
+    path, device = job
+    nothing: dict[str, Any] = dict.fromkeys((*MEASURED_NAMES, *TEXTURE_NAMES), math.nan)
+    try:
+        scan = read(path)
+    except ImageError as error:
+        return nothing | {"qc_flag": "unreadable", "error": str(error)}
+    if device is not None and scan.device_id and device != scan.device_id:
+        message = f"the manifest says device {device!r}, the sidecar {scan.device_id!r}"
+        return nothing | {"qc_flag": "device_mismatch", "error": message}
+    row = features(scan, calibration=calibrations.get(device or scan.device_id)).iloc[0].to_dict()
+    del row["scan_id"]
+    return row | {"error": ""}
+
+
+def _manifest(manifest: Any) -> tuple[pd.DataFrame, Path]:
+    if isinstance(manifest, str | Path):
+        file = Path(manifest)
+        if not file.is_file():
+            raise ImageError(f"{file}: there is no such manifest")
+        table, base = pd.read_csv(file, dtype={"scan_id": str, "subject_id": str, "device_id": str}), file.parent
+    else:
+        table, base = nw.from_native(manifest).to_pandas().reset_index(drop=True), Path()
+    for needed in ("scan_id", "path"):
+        if needed not in table:
+            raise column_not_found(needed, table.columns, argument="manifest")
+        if table[needed].isna().any():
+            row = int(table[needed].isna().to_numpy().argmax())
+            raise ImageError(f"manifest, row {row}: {needed} is empty")
+    if (twice := table["scan_id"].duplicated()).any():
+        raise ImageError(f"manifest: scan_id {table['scan_id'][twice].iloc[0]!r} occurs more than once")
+    if clash := sorted({*MEASURED_NAMES, *TEXTURE_NAMES, "qc_flag", "error"} & set(table.columns)):
+        raise ImageError(f"manifest: column {clash[0]!r} has the name of a column that extract writes; rename it")
+    return table, base
+
+
+def _calibration(source: CalibrationSource) -> Calibration:
+    if isinstance(source, Calibration):
+        return source
+    if isinstance(source, str | Path):
+        return Calibration.load(source)
+    wedge, phantom = source
+    return calibrate(wedge, phantom)

@@ -1,0 +1,7 @@
+"""Ground truth: scans whose every number is known."""
+
+from dxa_causal.simulate.calibration_scans import calibration_scans
+from dxa_causal.simulate.cohort import SimulatedCohort, cohort
+from dxa_causal.simulate.forearm import SimulatedScan, forearm
+
+__all__ = ["SimulatedCohort", "SimulatedScan", "calibration_scans", "cohort", "forearm"]
