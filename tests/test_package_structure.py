@@ -3,6 +3,7 @@
 import inspect
 import pkgutil
 import re
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -70,3 +71,18 @@ def test_reference_pages_list_what_is_public():
 def test_import_module_stays_in_one_place():
     users = [p for p in ROOT.rglob("*.py") if "import_module" in p.read_text()]
     assert users == [ROOT / "__init__.py"]
+
+
+def test_the_picture_matches_the_contracts():
+    """Rooms of docs/explanation/architecture.md, top to bottom, are the layers the linter checks."""
+    contracts = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(c["layers"] for c in contracts if c["type"] == "layers")
+    built = [[r.strip() for r in layer.split("|") if not r.strip().startswith("(")] for layer in layers]
+    built = [sorted(layer) for layer in built if layer]
+    text = (ROOT.parent / "docs" / "explanation" / "architecture.md").read_text()
+    picture = text.split("```text")[1].split("```")[0]
+    lines = [line for line in picture.splitlines() if line and not line.startswith("-")]
+    drawn = [sorted(r.strip() for r in re.split(r"\s{2,}", line)[0].split("|")) for line in lines]
+    assert drawn == built
+    on_disk = {p.name for p in ROOT.iterdir() if (p / "__init__.py").exists()}
+    assert on_disk == {room for layer in built for room in layer}

@@ -93,6 +93,11 @@ def _level(table: pd.DataFrame) -> str:
 
 def _texts(estimate: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[str]:
     return [
-        f"{e:.3g} ({a:.3g} to {b:.3g})" if np.isfinite(e) else "not estimated"
+        f"{_three(e)} ({_three(a)} to {_three(b)})" if np.isfinite(e) else "not estimated"
         for e, a, b in zip(estimate, low, high, strict=True)
     ]
+
+
+def _three(value: float) -> str:
+    """Three significant digits, zeros kept."""
+    return f"{value:#.3g}".rstrip(".")

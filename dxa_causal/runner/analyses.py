@@ -189,7 +189,8 @@ def _mr(block: MrBlock, writer: BlockWriter, context: Context, base: Path) -> No
     exposure, outcome = (_gwas(source, base) for source in (block.exposure, block.outcome))
     harmonised = mr.harmonise(exposure, outcome, action=block.action)
     counts = pd.DataFrame({"what": list(harmonised.counts), "variants": list(harmonised.counts.values())})
-    counts = counts[(counts["variants"] > 0) | counts["what"].str.startswith("n_")]
+    counts = counts.loc[(counts["variants"] > 0) | counts["what"].str.startswith("n_")].copy()
+    counts["what"] = counts["what"].str.replace("_", " ")
     writer.table(counts, "counts", "What happened to the variants; the counts add up.")
     fit = mr.estimate(harmonised, methods=list(block.methods), seed=context.seed)
     writer.table(fit.tidy(), "estimates", f"Effect of {block.exposure_label} on {block.outcome_label}, as estimated.")
