@@ -18,7 +18,7 @@ export MKL_NUM_THREADS ?= 1
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "dxa_causal needs Python 3.11 to 3.13, found " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "constraints.txt is for Python 3.11, found " + sys.version.split()[0] + "; run: make PYTHON=/path/to/python3.11 ...")'
 	test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv; }
 	test -x $(BIN)/python || build/uv/bin/uv venv --quiet --python $(PYTHON) $(VENV)
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$${PIP_FIND_LINKS:-}}" build/uv/bin/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[all,dev]"
