@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -27,3 +28,11 @@ def frames():
     loaded["rossi"]["o"] = 0.05 * loaded["rossi"]["prio"]
     loaded["heart"]["w"] = 1 + loaded["heart"]["id"] % 4 / 3
     return loaded
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """Pyplot, once imported by any test, manages figures; none may pile up."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

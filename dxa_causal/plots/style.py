@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,13 +14,20 @@ GREY = "#666666"
 
 
 def new_axes(ax: Axes | None, *, width: float = 6.4, height: float = 4.0) -> Axes:
-    """Return `ax`, or axes on a new figure that no window manager holds on to."""
+    """Return `ax`, or axes on a new figure.
+
+    In a notebook, or where the caller uses pyplot, pyplot manages the figure,
+    so that it shows up as users expect; elsewhere nothing holds on to it.
+    """
     if ax is not None:
         return ax
+    if "matplotlib.pyplot" in sys.modules or "ipykernel" in sys.modules:
+        from matplotlib import pyplot
+
+        return pyplot.figure(figsize=(width, height), layout="constrained").add_subplot()
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure.add_subplot()
+    return Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
 def strip(ax: Axes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ _SVG: Any = {"svg.hashsalt": "dxa_causal", "svg.fonttype": "path"}
 
 
 def write_figure(ax: Axes, stem: Path, *, dpi: int = 150) -> None:
-    """Write a figure as SVG and PNG.
+    """Write a figure as SVG and PNG, and close it.
 
     Parameters
     ----------
@@ -32,3 +33,7 @@ def write_figure(ax: Axes, stem: Path, *, dpi: int = 150) -> None:
     with matplotlib.rc_context(_SVG):
         figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None}, bbox_inches="tight")
     figure.savefig(stem.with_suffix(".png"), dpi=dpi, metadata={"Software": None}, bbox_inches="tight")
+    if "matplotlib.pyplot" in sys.modules:  # it may manage the figure, and a run makes many
+        from matplotlib import pyplot
+
+        pyplot.close(figure)
