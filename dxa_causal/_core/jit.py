@@ -19,7 +19,7 @@ from dxa_causal._core.warnings import KernelCacheWarning, warn
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": False, "parallel": False}
+_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": False, "parallel": False, "error_model": "numpy"}
 _WARMERS: list[Callable[[], object]] = []
 _said_no_cache = False
 

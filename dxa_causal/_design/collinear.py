@@ -21,5 +21,9 @@ def refuse_collinear(design: Design, strata: npt.NDArray[np.int64] | None = None
     said = []
     for j, others in dependent.items():
         made_of = ", ".join(repr(terms[k]) for k in others)
-        said.append(f"{terms[j]!r} is " + (f"a linear combination of {made_of}" if others else "constant") + within)
+        said.append(
+            f"{terms[j]!r} is "
+            + (f"a linear combination of {made_of}" if others else "constant up to rounding")
+            + within
+        )
     raise CollinearityError(f"{'; '.join(said)}. Leave {'it' if len(said) == 1 else 'them'} out of the formula")

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import CollinearityError, OutcomeError, shown
+from dxa_causal._core.errors import CollinearityError, OutcomeError, PredictorError, shown
 from dxa_causal._core.options import Missing, Ties, check_option
 from dxa_causal._core.warnings import ConvergenceWarning, SeparationWarning, warn
 from dxa_causal._design import Design, build_design, refuse_collinear
 from dxa_causal._numerics.times import RankedTimes, rank_times
-from dxa_causal.results import HypothesisTest, Provenance, Result, read_only, wald_columns
+from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result, read_only, wald_columns
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.cox import CoxData, CoxEstimate, maximise, prepare, score_residuals
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
@@ -137,9 +137,14 @@ class CoxFit(Result):
         return _chi_square(2 * (self.log_likelihood - self.log_likelihood_null), len(self.terms), "likelihood ratio")
 
     @cached_property
-    def wald_test(self) -> HypothesisTest:
+    def wald_test(self) -> HypothesisTest | NotApplicable:
         """All coefficients zero, with the covariance of the fit (robust when it is)."""
         b = self.coefficients
+        column = self.design.column(self.cluster) if self.robust else None
+        if column is not None and column.nunique() <= b.size:
+            return NotApplicable(
+                f"{column.nunique()} clusters cannot give a covariance of {b.size} coefficients", "Wald test"
+            )
         return _chi_square(float(b @ np.linalg.solve(self.covariance, b)) if b.size else 0.0, b.size, "Wald")
 
     @cached_property
@@ -291,6 +296,8 @@ def cox(
         )
     weight = design.number(weights, argument="weights", positive=True)
     codes, labels = stratum_codes(design, strata)
+    if cluster is not None and design.rows.frame[cluster].nunique() < 2:
+        raise PredictorError(f"cluster={cluster!r} has one value in the rows analysed; robust errors need several")
     times = rank_times(outcome.time, outcome.entry)
     _refuse_empty_intervals(design, times)
     refuse_collinear(design, codes)
@@ -361,8 +368,8 @@ def _report_convergence(estimate: CoxEstimate, terms: list[str], strata: str | N
         within = " within strata" if strata else ""
         weakest = int(np.argmin(np.diag(estimate.information)))
         raise CollinearityError(
-            f"the information matrix is singular{within}: the data cannot tell the coefficients apart; look at term "
-            f"{terms[weakest]!r} first (does it vary{within} among those at risk?)"
+            f"the data cannot tell the coefficients apart: among those at risk when events happen some terms do "
+            f"not vary{within}, or only together; look at {terms[weakest]!r} first"
         )
     if estimate.diverging.any():
         named = ", ".join(repr(t) for t, moving in zip(terms, estimate.diverging, strict=True) if moving)

@@ -18,6 +18,7 @@ from dxa_causal._numerics.times import rank_times
 from dxa_causal.results import Provenance, Result
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.product_limit import product_limit
+from dxa_causal.survival.prediction import check_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +80,7 @@ class KaplanMeierFit(Result):
             group, time, estimate, std_error, conf_low, conf_high, n_risk (at
             risk just before the time).
         """
-        times = np.atleast_1d(np.asarray(times, dtype=np.float64))
+        times = check_times(times)
         frames = []
         for code, label in enumerate(self.groups.labels):
             step = self.steps[self.steps["group"] == label]

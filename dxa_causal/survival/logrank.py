@@ -76,14 +76,22 @@ def logrank(
         difference += parts[0]
         expected += parts[1]
         variance += parts[2]
-    # a group at risk at no event time says nothing; the last of the others is redundant
+    # a group at risk at no event time says nothing
     compared = np.flatnonzero(expected > 0)
     if compared.size < 2:
         return NotApplicable("only one group is ever at risk when an event happens", method)
-    used = compared[:-1]
-    u, v = difference[used], variance[np.ix_(used, used)]
-    statistic = float(u @ np.linalg.solve(v, u))
-    df = used.size
+    # groups that never meet (in different strata, or one gone before the other came) leave the covariance with a
+    # smaller rank than the number of groups less one: that rank is the number of comparisons made
+    scale = np.sqrt(np.diag(variance)[compared])
+    seen = compared[scale > 0]
+    scale = scale[scale > 0]
+    u = difference[seen] / scale
+    values, vectors = np.linalg.eigh(variance[np.ix_(seen, seen)] / np.outer(scale, scale))
+    real = values > 1e-9 * max(1.0, values.max(initial=0.0))
+    df = int(real.sum())
+    if df == 0:
+        return NotApplicable("no two groups are at risk together when an event happens", method)
+    statistic = float(np.sum((vectors[:, real].T @ u) ** 2 / values[real]))
     return HypothesisTest(
         statistic, df, float(special.chdtrc(df, statistic)), method, "survival is equal in all groups"
     )

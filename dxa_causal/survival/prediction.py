@@ -13,6 +13,7 @@ from dxa_causal._core.errors import OptionError, UnseenLevelError, column_not_fo
 from dxa_causal._core.options import check_conf_level, check_option
 from dxa_causal._core.warnings import HorizonWarning, warn
 from dxa_causal._design import to_pandas
+from dxa_causal._design.rows import complete_rows
 from dxa_causal.survival._kernels.cox import cumulate, increments
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def predict_cox(
     -----
     ``lp`` is relative to the (weighted) sample mean, within the stratum for a
     stratified fit; columns that hold only -1, 0 and 1 are not centred without
-    strata. This is what R's ``predict.coxph`` does. ``risk`` is its
+    strata. This is what R's ``predict.coxph`` does (which leaves the weights
+    out of the means for start-stop data). ``risk`` is its
     exponential, with the delta-method standard error.
 
     For a row with covariates x,
@@ -100,8 +102,10 @@ def _rows(fit: CoxFit, new: Any) -> tuple[FloatArray, pd.Index, npt.NDArray[np.i
                 f"new data: stratum {fit.strata}={shown(frame[fit.strata].iloc[i])} (row {shown(index[i])}) was not in "
                 f"the fit; its strata are {', '.join(shown(s) for s in fit.stratum_labels)}"
             )
-    offset = np.zeros(len(index)) if fit.offset is None else frame[fit.offset].to_numpy(dtype=np.float64)
-    return x, index, codes, offset
+    if fit.offset is None or not len(index):
+        return x, index, codes, np.zeros(len(index))
+    given = complete_rows(frame[[fit.offset]], missing="raise").number(fit.offset, argument="offset")
+    return x, index, codes, np.asarray(given)
 
 
 def _relative(
@@ -115,16 +119,19 @@ def _relative(
     z: float,
 ) -> pd.DataFrame:
     own = fit.design.x
+    weight = fit.design.number(fit.weights, argument="weights")
+    own_offset = fit.design.number(fit.offset, argument="offset")
+    offset = offset if own_offset is None else offset - own_offset.mean()
     if fit.strata is None:
-        weight = fit.design.number(fit.weights, argument="weights")
         centre = np.average(own, axis=0, weights=weight) if own.size else np.zeros(own.shape[1])
         centre = np.where(np.isin(own, (-1.0, 0.0, 1.0)).all(axis=0), 0.0, centre)
         centred = x - centre
-        own_offset = fit.design.number(fit.offset, argument="offset")
-        offset = offset if own_offset is None else offset - own_offset.mean()
     else:
-        means = pd.DataFrame(own).groupby(fit.design.column(fit.strata).to_numpy()).mean()  # type: ignore[union-attr]
-        centred = x - means.reindex(list(fit.stratum_labels)).to_numpy()[codes]
+        own_codes = pd.Index(fit.stratum_labels).get_indexer(fit.design.rows.frame[fit.strata])
+        w = np.ones(len(own)) if weight is None else weight
+        total = np.bincount(own_codes, w)
+        means = np.column_stack([np.bincount(own_codes, w * own[:, j]) / total for j in range(own.shape[1])])
+        centred = x - means[codes]
     estimate = centred @ fit.coefficients + offset
     std_error = np.sqrt(np.einsum("ij,jk,ik->i", centred, fit.covariance, centred))
     low, high = estimate - z * std_error, estimate + z * std_error
@@ -155,11 +162,11 @@ def _curves(
     group_time = fit.times.distinct[sets.group_rank]
     covariance = fit.covariance * np.outer(scale, scale)
     standard = (x - fit.data.centre) / scale
-    risk = np.exp(standard @ fit.estimate.beta + offset)
+    linear = standard @ fit.estimate.beta + offset
     if times is not None:
-        times = np.atleast_1d(np.asarray(times, dtype=np.float64))
+        times = check_times(times)
         _warn_beyond(times, float(fit.design.survival.time.max()))
-    frames = []
+    frames = [pd.DataFrame({"order": [], "row": index[:0], "time": [], "hazard": [], "std_error": []})]
     for code in np.unique(codes):
         groups = np.flatnonzero(sets.group_stratum == code)
         at = group_time[groups] if times is None else times
@@ -169,6 +176,8 @@ def _curves(
         v = np.concatenate([[0.0], variance[groups]])[place]
         d = np.concatenate([np.zeros((1, x.shape[1])), drift[groups]])[place]
         rows = np.flatnonzero(codes == code)
+        # a stratum without events has no hazard to scale
+        risk = np.exp(linear[rows] - (inc.centre[groups[0]] if groups.size else 0.0))
         s = standard[rows]
         sv = s @ covariance
         # (x h - d)' V (x h - d), expanded so that no rows x times x terms array is needed
@@ -177,8 +186,8 @@ def _curves(
             - 2 * (sv @ d.T) * h
             + np.einsum("ij,jk,ik->i", d, covariance, d)
         )
-        cumulative = risk[rows, None] * h
-        std_error = risk[rows, None] * np.sqrt(np.maximum(v + spread, 0.0))
+        cumulative = risk[:, None] * h
+        std_error = risk[:, None] * np.sqrt(np.maximum(v + spread, 0.0))
         frames.append(
             pd.DataFrame(
                 {
@@ -190,7 +199,7 @@ def _curves(
                 }
             )
         )
-    table = pd.concat(frames).sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
+    table = pd.concat(frames[1:] or frames).sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
     h, se = table.pop("hazard").to_numpy(), table.pop("std_error").to_numpy()
     if type == "cumulative_hazard":
         return table.assign(estimate=h, std_error=se, conf_low=np.maximum(h - z * se, 0.0), conf_high=h + z * se)
@@ -199,8 +208,16 @@ def _curves(
         estimate=survival,
         std_error=survival * se,
         conf_low=np.exp(-h - z * se),
-        conf_high=np.minimum(np.exp(-h + z * se), 1.0),
+        conf_high=np.exp(np.minimum(-h + z * se, 0.0)),
     )
+
+
+def check_times(times: npt.ArrayLike) -> FloatArray:
+    """Times to predict at, as an array; none may be missing."""
+    given: FloatArray = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    if np.isnan(given).any():
+        raise OptionError(f"times must be numbers, but {int(np.isnan(given).sum())} of {given.size} are missing")
+    return given
 
 
 def _warn_beyond(times: FloatArray, last: float) -> None:

@@ -89,8 +89,43 @@ def _efron_sums(s0, d, d0, dw, efron):
     return m * big_a, m * big_b, m * a, m * b, m * q, m * log_sum
 
 
+@inner
+def _risks(x, weight, offset, last, stratum, beta):
+    """Centred eta, weighted risks, and the centre of each group's stratum.
+
+    The likelihood does not change when the eta of a stratum is shifted; the range of its numbers does.
+    """
+    m, p = x.shape
+    eta = offset.copy()
+    risk = np.empty(m)
+    centre = np.zeros(stratum.shape[0])
+    for i in range(m):
+        value = 0.0
+        for k in range(p):
+            value += x[i, k] * beta[k]
+        eta[i] += value
+    i = 0
+    g = 0
+    while i < m:
+        code = stratum[last[i]]
+        end = i
+        total = 0.0
+        while end < m and stratum[last[end]] == code:
+            total += eta[end]
+            end += 1
+        mean = total / (end - i)
+        while g < stratum.shape[0] and stratum[g] <= code:
+            centre[g] = mean
+            g += 1
+        while i < end:
+            eta[i] -= mean
+            risk[i] = weight[i] * np.exp(eta[i])
+            i += 1
+    return eta, risk, centre
+
+
 @kernel
-def cox_derivatives(x, weight, offset, event, last, before, entry_order, group_closes, beta, efron):
+def cox_derivatives(x, weight, offset, event, last, before, entry_order, stratum, group_closes, beta, efron):
     """Log partial likelihood, gradient and information at `beta`.
 
     Parameters
@@ -99,14 +134,17 @@ def cox_derivatives(x, weight, offset, event, last, before, entry_order, group_c
     weight, offset : (m,) float64
     event, last, before : (m,) int64
     entry_order : (k,) int64
+    stratum : (g,) int64
+        Stratum of each group.
     group_closes : (g,) int64
+        1 where a group is the last of its stratum.
     beta : (p,) float64
     efron : bool
 
     Returns
     -------
     log_likelihood : float
-        -inf when a risk overflows.
+        -inf when risks overflow or a whole risk set underflows.
     gradient : (p,) float64
     information : (p, p) float64
     expected : (m,) float64
@@ -114,22 +152,12 @@ def cox_derivatives(x, weight, offset, event, last, before, entry_order, group_c
     """
     m, p = x.shape
     n_groups = group_closes.shape[0]
-    eta = offset.copy()
-    for i in range(m):
-        value = 0.0
-        for k in range(p):
-            value += x[i, k] * beta[k]
-        eta[i] += value
-    centre = eta.mean() if m > 0 else 0.0
     gradient = np.zeros(p)
     information = np.zeros((p, p))
     expected = np.zeros(m)
-    risk = np.empty(m)
-    for i in range(m):
-        eta[i] -= centre
-        if eta[i] > 500.0:
-            return -np.inf, gradient, information, expected
-        risk[i] = weight[i] * np.exp(eta[i])
+    eta, risk, _ = _risks(x, weight, offset, last, stratum, beta)
+    if not eta.max() <= 500.0:
+        return -np.inf, gradient, information, expected
 
     log_likelihood = 0.0
     cumulative = np.empty(n_groups)  # A, summed below
@@ -154,6 +182,8 @@ def cox_derivatives(x, weight, offset, event, last, before, entry_order, group_c
         for row in range(i + 1, top + 1):
             if event[row] == 1:
                 log_likelihood += weight[row] * eta[row]
+        if not s0 > 0.0:  # every risk underflowed
+            return -np.inf, gradient, information, expected
         big_a, big_b, a, b, q, log_term = _efron_sums(s0, d, d0, dw, efron)
         log_likelihood -= log_term
         cumulative[g] = big_a
@@ -206,11 +236,11 @@ def cox_derivatives(x, weight, offset, event, last, before, entry_order, group_c
 
 
 @kernel
-def cox_increments(x, weight, offset, event, last, before, entry_order, group_closes, beta, efron):
+def cox_increments(x, weight, offset, event, last, before, entry_order, stratum, group_closes, beta, efron):
     """Per-group sums behind the baseline hazard and the score residuals.
 
-    Parameters as in :func:`cox_derivatives`; `offset` is used as it is
-    (not centred), so the hazard belongs to x = 0 and offset = 0.
+    Parameters as in :func:`cox_derivatives`. Risks are relative to the mean
+    of eta in the stratum: the hazard belongs to eta = centre.
 
     Returns
     -------
@@ -226,15 +256,12 @@ def cox_increments(x, weight, offset, event, last, before, entry_order, group_cl
         b S1 - q D1.
     mean : (g, p) float64
         (A S1 - B D1) / weight of the events: mean covariate at the event.
+    centre : (g,) float64
+        Of the group's stratum: sums belong to risks exp(eta - centre).
     """
     m, p = x.shape
     n_groups = group_closes.shape[0]
-    risk = np.empty(m)
-    for i in range(m):
-        value = offset[i]
-        for k in range(p):
-            value += x[i, k] * beta[k]
-        risk[i] = weight[i] * np.exp(value)
+    _, risk, centre = _risks(x, weight, offset, last, stratum, beta)
     hazard = np.empty(n_groups)
     hazard_variance = np.empty(n_groups)
     tie_share = np.empty(n_groups)
@@ -263,7 +290,7 @@ def cox_increments(x, weight, offset, event, last, before, entry_order, group_cl
             drift[g, k] = a * s1[k] - b * d1[k]
             tie_drift[g, k] = b * s1[k] - q * d1[k]
             mean[g, k] = (big_a * s1[k] - big_b * d1[k]) / dw
-    return hazard, hazard_variance, tie_share, drift, tie_drift, mean
+    return hazard, hazard_variance, tie_share, drift, tie_drift, mean, centre
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +319,7 @@ class CoxData:
         """Arguments of both kernels at `beta` (standardised scale)."""
         s = self.sets
         rows = (self.x, self.weight, self.offset, s.event, s.last, s.before)
-        return (*rows, s.entry_order, s.group_closes, beta, self.efron)
+        return (*rows, s.entry_order, s.group_stratum, s.group_closes, beta, self.efron)
 
 
 def prepare(
@@ -373,14 +400,22 @@ def maximise(data: CoxData, *, max_iter: int = 50) -> CoxEstimate:
     value, gradient, information, expected = cox_derivatives(*data.arguments(beta))
     null = (value, gradient, information)
     diverging = np.zeros(p, dtype=bool)
+    previous = (beta, value, information, expected)
     converged = p == 0
     singular = False
     n_iter = 0
+    moving = diverging
     while not converged and n_iter < max_iter:
         try:
             factor = np.linalg.cholesky(information)
         except np.linalg.LinAlgError:
-            singular = True
+            # Singular at the start: the columns cannot be told apart. Singular later: a coefficient has run so far
+            # that its information is gone; the step before is the last that can be reported.
+            singular = n_iter == 0
+            if not singular:
+                beta, value, information, expected = previous
+                diverging = moving if moving.any() else np.abs(beta) == np.abs(beta).max()
+                converged = True
             break
         half = np.linalg.solve(factor, gradient)
         step = np.linalg.solve(factor.T, half)
@@ -388,14 +423,17 @@ def maximise(data: CoxData, *, max_iter: int = 50) -> CoxEstimate:
         n_iter += 1
         for _ in range(30):
             trial = cox_derivatives(*data.arguments(beta + step))
-            if trial[0] >= value - 1e-11 * abs(value) - 1e-12:
+            if np.isfinite(trial[0]) and trial[0] >= value - 1e-11 * abs(value) - 1e-12:
                 break
             step *= 0.5
-        flat = abs(trial[0] - value) <= _FLAT * abs(trial[0])
+        else:
+            break  # no way up: reported as not converged
+        flat = abs(trial[0] - value) <= _FLAT * max(1.0, abs(trial[0]))
+        previous = (beta, value, information, expected)
         beta = beta + step
         value, gradient, information, expected = trial
         moving = np.abs(step) > _STILL_MOVING
-        if flat and n_iter > 5 and moving.any():
+        if (small or (flat and n_iter > 5)) and moving.any():
             diverging = moving
             converged = True
         converged = converged or small
@@ -424,6 +462,7 @@ class CoxIncrements:
     drift: FloatArray
     tie_drift: FloatArray
     mean: FloatArray
+    centre: FloatArray
 
 
 def increments(data: CoxData, beta: FloatArray) -> CoxIncrements:
@@ -433,13 +472,18 @@ def increments(data: CoxData, beta: FloatArray) -> CoxIncrements:
 
 def cumulate(values: FloatArray, closes: IntArray) -> FloatArray:
     """Cumulative sums over groups that start anew in each stratum."""
-    total = np.cumsum(values, axis=0)
-    ends = np.flatnonzero(closes)[:-1]
-    if ends.size:
-        lengths = np.diff(np.concatenate([[-1], np.flatnonzero(closes)]))
-        earlier = np.concatenate([np.zeros((1, *total.shape[1:])), total[ends]])
-        total = total - np.repeat(earlier, lengths, axis=0)
-    return total
+    total: FloatArray = np.ascontiguousarray(values.reshape(closes.size, -1)).copy()
+    _cumulate_in_place(total, closes)
+    return total.reshape(values.shape)
+
+
+@kernel
+def _cumulate_in_place(total, closes):
+    # one running sum per stratum: a difference of running sums over all strata would lose the digits of the later ones
+    for g in range(1, total.shape[0]):
+        if closes[g - 1] == 0:
+            for k in range(total.shape[1]):
+                total[g, k] += total[g - 1, k]
 
 
 def score_residuals(data: CoxData, beta: FloatArray) -> FloatArray:
@@ -448,7 +492,7 @@ def score_residuals(data: CoxData, beta: FloatArray) -> FloatArray:
     U_i = integral of (x_i - mean x at t) dM_i(t), with Efron's split of tied events.
     """
     s, inc = data.sets, increments(data, beta)
-    risk = np.exp(data.offset + data.x @ beta)[:, None]
+    risk = np.exp(data.offset + data.x @ beta - inc.centre[s.last])[:, None]
     hazard = cumulate(inc.hazard, s.group_closes)
     drift = cumulate(inc.drift, s.group_closes)
     own_hazard, own_drift = hazard[s.last], drift[s.last]
