@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import FormulaError, shown
+from dxa_causal._core.errors import FormulaError, PredictorError
 from dxa_causal._core.options import Missing, check_option
 from dxa_causal._design.matrix import plain_types, selected_columns, to_pandas
 from dxa_causal._design.outcome import SurvivalOutcome, read_survival
 from dxa_causal._design.parse import parse
 from dxa_causal._design.rows import Rows, complete_rows
 from dxa_causal.results import Provenance
+
+MAX_GROUPS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +75,16 @@ def read_groups(
     outcome = read_survival(parts.outcome, rows.frame)
     if not names:
         return Groups(outcome, np.zeros(len(rows.frame), dtype=np.int64), ("all",), names, rows)
+    n_groups = int(rows.frame.groupby(names, observed=True).ngroups)
+    if n_groups > MAX_GROUPS:
+        raise PredictorError(
+            f"{' and '.join(names)} make {n_groups} groups, more than {MAX_GROUPS}; cut them into fewer first"
+        )
     if len(names) == 1:
         codes, labels = pd.factorize(rows.frame[names[0]], sort=True)
         plain = tuple(v.item() if hasattr(v, "item") else v for v in labels)
         return Groups(outcome, codes.astype(np.int64), plain, names, rows)
     grouped = rows.frame.groupby(names, sort=True, observed=True)
     keys = list(grouped.groups)
-    texts = tuple(", ".join(f"{n}={shown(v)}" for n, v in zip(names, key, strict=True)) for key in keys)
+    texts = tuple(", ".join(f"{n}={v}" for n, v in zip(names, key, strict=True)) for key in keys)
     return Groups(outcome, grouped.ngroup().to_numpy(dtype=np.int64), texts, names, rows)

@@ -170,6 +170,7 @@ def build_design(
     fixed = columns_used(parts.fixed, frame.columns)
     right = rows.frame[fixed] if fixed else pd.DataFrame(index=rows.frame.index)
     _refuse_single_level(right)
+    _refuse_spoilt_numbers(right)
     matrix = _materialise(parts.fixed, right)
     spec = matrix.model_spec
     _refuse_single_level_factors(spec, len(right))
@@ -257,6 +258,25 @@ def _refuse_single_level(frame: pd.DataFrame) -> None:
             raise PredictorError(
                 f"column {name!r} has one level ({shown(levels[0])}) in the {len(frame)} rows analysed; a factor needs "
                 "two. Leave it out, or look at which rows were dropped"
+            )
+
+
+def _refuse_spoilt_numbers(frame: pd.DataFrame) -> None:
+    """A column of numbers with a few words in it would become a factor with a level per value."""
+    for name in frame.columns:
+        values = frame[name]
+        if pd.api.types.is_datetime64_any_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
+            raise PredictorError(
+                f"column {name!r} holds dates or durations; make it a number, for instance years since entry"
+            )
+        if values.dtype != object:
+            continue
+        numbers = pd.to_numeric(values, errors="coerce")
+        words = values[numbers.isna()]
+        if 0 < len(words) < 0.5 * len(values):
+            raise PredictorError(
+                f"column {name!r} holds numbers, but text in {len(words)} of {len(values)} rows, first row "
+                f"{shown(words.index[0])} with {shown(words.iloc[0])}; correct it or make it missing"
             )
 
 

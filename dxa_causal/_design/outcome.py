@@ -189,7 +189,13 @@ def _events(values: Any, name: str, index: pd.Index) -> IntArray:
             f"event {name!r} holds {listed}: this looks like R's coding (1 = censored, 2 = event); "
             f"write Surv(..., {name} == 2)"
         )
+    if len(levels) > 10:
+        raise OutcomeError(
+            f"event {name!r} must be 0 (censored) or 1 (event), but holds {len(levels)} different values; are time and "
+            "event exchanged? Write Surv(time, event)"
+        )
+    one = 1.0 if 1.0 in levels else max(levels)
     raise OutcomeError(
         f"event {name!r} must be 0 (censored) or 1 (event), but holds {listed}; name one event, for instance "
-        f"Surv(..., {name} == {max(levels):g})"
+        f"Surv(..., {name} == {one:g}), and make codes for unknown missing"
     )

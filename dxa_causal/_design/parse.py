@@ -24,6 +24,7 @@ _R_NAMES = {
     "ns": "cr({}, df=...)",
     "pspline": "bs({}, df=...)",
     "sqrt": "np.sqrt({})",
+    "rcs": "cr({}, df=...)",
     "tt": "{} in a start-stop data set",
 }
 _CALL = re.compile(r"^([A-Za-z_.][\w.]*)\s*\((.*)\)$", re.DOTALL)
@@ -71,6 +72,8 @@ def parse(formula: str) -> Parts:
     outcome = formula[: tilde.source_start].strip()
     fixed = formula[_required(tilde.source_end) + 1 :].strip()
     for token in tokens:
+        if str(token) == "." and _required(token.source_start) > _required(tilde.source_start):
+            raise FormulaError(f"formula {formula!r}: '.' (all other columns) is not known here; name the columns")
         if token.kind is Token.Kind.PYTHON and _required(token.source_start) > _required(tilde.source_start):
             _refuse_r_terms(str(token))
         if str(token) in ("|", "||") and token.kind is Token.Kind.OPERATOR:
@@ -89,8 +92,10 @@ def _refuse_r_terms(token: str) -> None:
     if match is None:
         return
     name, inside = match.group(1), match.group(2).strip()
+    if name.startswith("frailty"):
+        raise FormulaError(f"{token}: frailty models are not available yet")
     if name in _ARGUMENTS:
         argument = _ARGUMENTS[name].format(inside)
         raise FormulaError(f"{token} stands in the formula; pass it as an argument: {argument}, and take it out here")
     if name in _R_NAMES:
-        raise FormulaError(f"{token}: {name}() is not known here; write {_R_NAMES[name].format(inside)}")
+        raise FormulaError(f"{token}: {name}() is not known here; write {_R_NAMES[name].format(inside.split(',')[0])}")

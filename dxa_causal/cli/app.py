@@ -34,7 +34,11 @@ def run(
     """Run a study and write its report; finished steps of an earlier run are kept."""
     from dxa_causal import runner
 
-    result = runner.run(study, out=out, seed=seed, n_jobs=n_jobs, progress=True, say=_say)
+    try:
+        result = runner.run(study, out=out, seed=seed, n_jobs=n_jobs, progress=True, say=_say)
+    except KeyboardInterrupt:
+        _say("interrupted; run the same command again to go on from the last finished step")
+        raise typer.Exit(130) from None
     typer.echo(f"report: {result.report}")
 
 
@@ -71,6 +75,3 @@ def main() -> None:
     except DxaCausalError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; run the same command again to go on from the last finished step", err=True)
-        sys.exit(130)

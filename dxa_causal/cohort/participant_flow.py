@@ -117,6 +117,8 @@ def _evaluate(data: pd.DataFrame, name: str, expression: str) -> Any:
 def _mask(data: pd.DataFrame, name: str, mask: Any) -> BoolArray:
     if isinstance(mask, pd.Series) and not mask.index.equals(data.index):
         raise OptionError(f"step {name!r}: the mask has another index than the frame; align it with .loc")
+    if isinstance(mask, pd.DataFrame):
+        raise OptionError(f"step {name!r} assigns a column instead of comparing; write == for 'equals'")
     values = np.atleast_1d(np.asarray(mask))
     if values.shape != (len(data),):
         raise OptionError(f"step {name!r}: the mask has shape {values.shape}, but the frame {len(data)} rows")

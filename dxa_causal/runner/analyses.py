@@ -11,10 +11,11 @@ import pandas as pd
 
 from dxa_causal import cohort as cohort_room
 from dxa_causal import datasets, mr, propensity, survival
-from dxa_causal._core.errors import StudyFileError, nearest
+from dxa_causal._core.errors import StudyFileError
+from dxa_causal.mr.estimators import LABELS, Method
 from dxa_causal.plots.mr import mr_forest, mr_scatter
 from dxa_causal.report import BlockWriter
-from dxa_causal.results import HypothesisTest, NotApplicable, Result
+from dxa_causal.results import Result
 from dxa_causal.runner.sources import TRUTH, read_frame
 from dxa_causal.runner.steps import Context, Step
 from dxa_causal.runner.study import (
@@ -81,9 +82,7 @@ def _truth(cohort: str, context: Context) -> dict[str, float]:
 
 def _known(name: str, truth: dict[str, float], key: str) -> float:
     if name not in truth:
-        near = nearest(name, truth)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise StudyFileError(f"{key} = {name!r}: the cohort knows no such truth{hint} It knows {sorted(truth)}")
+        raise StudyFileError(f"{key} = {name!r}: the cohort knows no such truth; it knows {sorted(truth)}")
     return truth[name]
 
 
@@ -104,18 +103,17 @@ def _kaplan_meier(block: KaplanMeierBlock, writer: BlockWriter, frame: pd.DataFr
     writer.table(fit.tidy(), "steps", "Every step of the curves:", kind="file")
     median = fit.median()
     if median["estimate"].notna().any():
-        writer.table(median, "median", "Median survival time; empty where a curve stays above one half.")
+        writer.table(
+            median,
+            "median",
+            f"Median survival ({block.time_label or 'time'}); empty where a curve stays above one half.",
+        )
     else:
         writer.text.append("No curve comes down to one half: the median survival time lies beyond follow-up.")
     if len(fit.groups.labels) > 1 and block.weights is None:
         test = survival.logrank(block.formula, frame)
-        writer.text.append(_in_words(test))
         writer.table(test.tidy(), "logrank", "Log-rank test.")
     _provenance(fit, writer)
-
-
-def _in_words(test: HypothesisTest | NotApplicable) -> str:
-    return str(test)[0].upper() + str(test)[1:] + "."
 
 
 def _cox(block: CoxBlock, writer: BlockWriter, frame: pd.DataFrame, truth: dict[str, float]) -> None:
@@ -141,7 +139,9 @@ def _cox(block: CoxBlock, writer: BlockWriter, frame: pd.DataFrame, truth: dict[
     writer.table(table, "hazard_ratios", caption)
     writer.figure(fit.plot(), "forest", "Hazard ratios with 95% limits.")
     writer.table(fit.glance(), "fit", "The fit as a whole.")
-    writer.notes.append(f"{block.formula}; ties: {block.ties}" + ("; robust standard errors" if fit.robust else ""))
+    options = {k: getattr(block, k) for k in ("ties", "strata", "cluster", "weights", "offset")}
+    said = [block.formula, *(f"{k}: {v}" for k, v in options.items() if v is not None)]
+    writer.notes.append("; ".join([*said, *(["robust standard errors"] if fit.robust else [])]))
     _provenance(fit, writer)
 
 
@@ -150,7 +150,8 @@ def _validation(block: ValidationBlock, writer: BlockWriter, frame: pd.DataFrame
     writer.table(
         result.tidy()[["term", "estimate", "std_error", "conf_low", "conf_high"]],
         "concordance",
-        f"Concordance on rows left out, mean of {block.folds} folds (standard error: spread of the folds).",
+        f"Concordance on rows left out, mean of {block.folds} folds. Standard error and limits come from the spread "
+        "of the folds, which share training rows: a guide, not a test.",
     )
     writer.figure(result.plot(), "forest", f"{block.folds}-fold cross-validated concordance.")
     writer.text.append(f"{result.nobs:,} people, {result.n_events:,} events; every model sees the same rows.")
@@ -158,10 +159,16 @@ def _validation(block: ValidationBlock, writer: BlockWriter, frame: pd.DataFrame
 
 
 def _weighting(block: WeightingBlock, writer: BlockWriter, frame: pd.DataFrame, truth: dict[str, float]) -> None:
+    named = [f"propensity: {block.formula}"]
+    named += [f"outcome: {block.outcome}"] if block.outcome else []
+    named += [f"survival: {block.survival}"] if block.survival else []
+    writer.notes.append("; ".join(named))
     needed = frame.dropna(subset=[block.outcome]) if block.outcome else frame
     if len(needed) < len(frame):
         writer.notes.append(f"{len(frame) - len(needed)} of {len(frame)} rows lack {block.outcome} and are left out")
-    weights = propensity.weight(block.formula, needed, estimand=block.estimand)
+    weights = propensity.weight(
+        block.formula, needed, estimand=block.estimand, stabilize=block.stabilize, trim=block.trim
+    )
     rows = []
     if block.outcome:
         rows.append(propensity.mean_difference(block.outcome, weights, needed).tidy())
@@ -186,19 +193,22 @@ def _weighting(block: WeightingBlock, writer: BlockWriter, frame: pd.DataFrame, 
 
 
 def _mr(block: MrBlock, writer: BlockWriter, context: Context, base: Path) -> None:
-    exposure, outcome = (_gwas(source, base) for source in (block.exposure, block.outcome))
+    exposure, outcome = (read_gwas(source, base) for source in (block.exposure, block.outcome))
     harmonised = mr.harmonise(exposure, outcome, action=block.action)
     counts = pd.DataFrame({"what": list(harmonised.counts), "variants": list(harmonised.counts.values())})
     counts = counts.loc[(counts["variants"] > 0) | counts["what"].str.startswith("n_")].copy()
     counts["what"] = counts["what"].str.replace("_", " ")
     writer.table(counts, "counts", "What happened to the variants; the counts add up.")
-    fit = mr.estimate(harmonised, methods=list(block.methods), seed=context.seed)
+    methods: list[Method] = list(block.methods)
+    if harmonised.n_variants == 1 and "wald_ratio" not in methods:
+        methods.insert(0, "wald_ratio")
+    fit = mr.estimate(harmonised, methods=methods, seed=context.seed)
     writer.table(fit.tidy(), "estimates", f"Effect of {block.exposure_label} on {block.outcome_label}, as estimated.")
     if block.exponentiate:
         effects = fit.tidy(exponentiate=True).query("term == 'effect'")
         writer.table(effects, "odds_ratios", f"The same as odds ratios per unit of {block.exposure_label}.")
     x, y = block.exposure_label, block.outcome_label
-    estimates = fit.tidy()
+    estimates = fit.tidy().assign(method=[LABELS[m] for m in fit.tidy()["method"]])
     writer.figure(
         mr_scatter(harmonised.table, estimates, exposure=x, outcome=y), "scatter", "Variant effects and fitted lines."
     )
@@ -213,7 +223,8 @@ def _mr(block: MrBlock, writer: BlockWriter, context: Context, base: Path) -> No
     _provenance(fit, writer)
 
 
-def _gwas(source: str, base: Path) -> pd.DataFrame:
+def read_gwas(source: str, base: Path) -> pd.DataFrame:
+    """Read GWAS summary statistics: a data set that ships, or a file."""
     if source in set(datasets.list()["name"]):
         return datasets.load(source)
     return read_frame(base / source)

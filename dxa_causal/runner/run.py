@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,26 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dxa_causal._core.errors import DxaCausalError, OutputInUseError, StudyFileError
+from dxa_causal import cohort as cohort_room
+from dxa_causal._core.errors import DxaCausalError, OptionError, OutputInUseError, StudyFileError
 from dxa_causal._core.files import atomic_file, atomic_folder, sha256_file
-from dxa_causal._design.matrix import selected_columns
-from dxa_causal._design.parse import parse
 from dxa_causal.report import read_block, write_page
 from dxa_causal.results import versions
-from dxa_causal.runner.analyses import analysis_step, gwas_file
-from dxa_causal.runner.sources import cohort_steps, load_source, source_file
+from dxa_causal.runner.analyses import analysis_step
+from dxa_causal.runner.preview import check_block, preview
+from dxa_causal.runner.sources import cohort_steps, source_file
 from dxa_causal.runner.steps import Finished, Step, execute, remove_stale
-from dxa_causal.runner.study import (
-    CoxBlock,
-    KaplanMeierBlock,
-    MrBlock,
-    Study,
-    TableOneBlock,
-    ValidationBlock,
-    read_study,
-)
+from dxa_causal.runner.study import Study, read_study
 
-MARKER = "manifest.json"
+MARKER = ".dxa-causal"
+MANIFEST = "manifest.json"
 LOCK = ".lock"
 STEPS = "steps"
 
@@ -74,37 +66,23 @@ def check(study: str | Path) -> Study:
             raise StudyFileError(
                 f"{path}: cohorts.{name}.scans.manifest = {str(cohort.scans.manifest)!r}: no such file"
             )
-    frames = {
-        name: load_source(cohort, base)
-        for name, cohort in spec.cohorts.items()
-        if cohort.simulate is None and cohort.scans is None
-    }
-    for kind, block in spec.blocks():
-        where = f"{path}: {kind} {block.name!r}"
-        if isinstance(block, MrBlock):
-            for side in ("exposure", "outcome"):
-                source = getattr(block, side)
-                if not gwas_file(source, base).exists():
-                    raise StudyFileError(f"{where}: {side} = {source!r}: neither a data set nor a file")
-            continue
-        if block.cohort not in frames:
-            continue
+    frames = {name: preview(cohort, base) for name, cohort in spec.cohorts.items()}
+    for name, cohort in spec.cohorts.items():
         try:
-            if isinstance(block, TableOneBlock):
-                names = [*block.columns, *([block.by] if block.by else [])]
-                selected_columns("", " + ".join(f"`{n}`" for n in names), frames[block.cohort], {})
-                continue
-            formulas = block.formulas if isinstance(block, ValidationBlock) else {"": block.formula}
-            arguments: dict[str, str | None] = {}
-            if isinstance(block, CoxBlock):
-                arguments = {k: getattr(block, k) for k in ("strata", "cluster", "weights", "offset")}
-            elif isinstance(block, KaplanMeierBlock):
-                arguments = {"weights": block.weights}
-            for formula in formulas.values():
-                parts = parse(formula)
-                selected_columns(parts.outcome, parts.fixed, frames[block.cohort], arguments)
+            steps = {e.because: e.where for e in cohort.exclude}
+            kept, _ = cohort_room.exclude(frames[name], steps)
         except DxaCausalError as error:
-            raise type(error)(f"{where}: {error}") from None
+            raise type(error)(f"{path}: cohorts.{name}.exclude: {error}") from None
+        if cohort.simulate is None and cohort.scans is None:  # else the rows are only examples
+            if kept.empty:
+                n = len(frames[name])
+                raise StudyFileError(f"{path}: cohorts.{name}: the exclusions leave nobody of {n} people")
+            frames[name] = kept
+    for kind, block in spec.blocks():
+        try:
+            check_block(block, spec, frames, base)
+        except DxaCausalError as error:
+            raise type(error)(f"{path}: {kind} {block.name!r}: {error}") from None
     return spec
 
 
@@ -124,8 +102,8 @@ def run(
     study : str or Path
         ``study.toml`` or its folder.
     out : str or Path, optional
-        Output folder; ``results/`` beside the study file when omitted. It may
-        hold an earlier run of any study, nothing else.
+        Output folder; ``results/`` beside the study file when omitted. It must
+        be new, empty, or of an earlier run, whose results are replaced.
     seed : int, optional
         In place of the seed in the file.
     n_jobs : int, optional
@@ -140,13 +118,18 @@ def run(
         ``out/report.html``, ``out/tables/*.csv``, ``out/figures/*``, ``out/manifest.json``.
     """
     path = _study_path(study)
+    if seed is not None and seed < 0:
+        raise OptionError(f"seed={seed} must not be negative")
     spec = check(path)
+    given = seed is not None
     seed = spec.study.seed if seed is None else seed
     folder = Path(out) if out is not None else path.parent / "results"
     steps = plan(spec, path.parent)
     with _locked(folder):
         finished = execute(steps, folder / STEPS, seed=seed, n_jobs=n_jobs, progress=progress, say=say)
-        manifest = _manifest(spec, path, seed, finished)
+        typed = {"--out": out, "--seed": seed if given else None, "--n-jobs": n_jobs}
+        call = " ".join(["dxa-causal run", str(study), *(f"{k} {v}" for k, v in typed.items() if v is not None)])
+        manifest = _manifest(spec, path, call, seed, finished)
         _collect(finished, folder)
         blocks = []
         for step in finished:
@@ -156,10 +139,10 @@ def run(
                 blocks.append((type(block)(block.section, block.title, block.text, notes, block.items), step.folder))
         report = folder / "report.html"
         write_page(report, title=spec.study.title, description=spec.study.description, blocks=blocks, manifest=manifest)
-        with atomic_file(folder / MARKER) as temporary:
+        with atomic_file(folder / MANIFEST) as temporary:
             temporary.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
         remove_stale(finished, folder / STEPS)
-    return RunResult(folder, report, folder / MARKER, finished)
+    return RunResult(folder, report, folder / MANIFEST, finished)
 
 
 def plan(spec: Study, base: Path) -> list[Step]:
@@ -179,17 +162,19 @@ def _locked(folder: Path) -> Iterator[None]:
 
     if folder.exists() and not folder.is_dir():
         raise OutputInUseError(f"output {str(folder)!r} is a file, not a folder")
-    foreign = folder.exists() and any(folder.iterdir())
-    if foreign and not any((folder / name).exists() for name in (MARKER, LOCK, STEPS)):
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
         raise OutputInUseError(f"output folder {str(folder)!r} holds files that are not of a run; choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARKER).write_text("This folder belongs to dxa-causal run: what else lies here may be removed.\n")
         lock.acquire(timeout=0)  # the system lets go of it when a run is killed
     except Timeout:
         raise OutputInUseError(
             f"another run is writing to {str(folder)!r}; wait for it, or choose another --out"
         ) from None
+    except OSError as error:
+        raise OutputInUseError(f"output folder {str(folder)!r} cannot be written to: {error.strerror}") from None
     try:
         yield
     finally:
@@ -207,13 +192,13 @@ def _collect(finished: Sequence[Finished], folder: Path) -> None:
                         shutil.copyfile(path, temporary / path.name)
 
 
-def _manifest(spec: Study, path: Path, seed: int, finished: Sequence[Finished]) -> dict[str, Any]:
+def _manifest(spec: Study, path: Path, call: str, seed: int, finished: Sequence[Finished]) -> dict[str, Any]:
     inputs = {str(path): sha256_file(path)}
     for step in finished:
         inputs |= step.files
     return {
         "title": spec.study.title,
-        "call": f"dxa-causal run {os.path.relpath(path)} --seed {seed}",
+        "call": call,
         "seed": seed,
         "inputs": [{"name": _short(Path(name)), "sha256": digest} for name, digest in inputs.items()],
         "versions": dict(versions()),

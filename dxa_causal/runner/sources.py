@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from dxa_causal import cohort as cohort_room
 from dxa_causal import datasets
 from dxa_causal._core.errors import StudyFileError, column_not_found
 from dxa_causal.report import BlockWriter
 from dxa_causal.runner.steps import Context, Step
-from dxa_causal.runner.study import Cohort
+from dxa_causal.runner.study import Cohort, Scans
 
 # Scans measured per step: what a killed run loses at most.
 BATCH = 50
@@ -23,13 +24,46 @@ TRUTH = "truth.json"
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Read a cohort file: .parquet, .csv or .tsv (also gzipped)."""
+    """Read a table: .parquet, .csv or .tsv (the latter two also gzipped)."""
     suffixes = "".join(path.suffixes[-2:]).lower()
-    if suffixes.endswith(".parquet"):
-        return pd.read_parquet(path)
-    if ".csv" in suffixes or ".tsv" in suffixes or ".txt" in suffixes:
-        return pd.read_csv(path, sep="," if ".csv" in suffixes else "\t")
-    raise StudyFileError(f"{path}: a cohort must be a .parquet, .csv or .tsv file")
+    try:
+        if suffixes.endswith(".parquet"):
+            return pd.read_parquet(path)
+        if not any(kind in suffixes for kind in (".csv", ".tsv", ".txt")):
+            raise StudyFileError(f"{path}: a table must be a .parquet, .csv or .tsv file")
+        frame = pd.read_csv(path, sep="," if ".csv" in suffixes else "\t")
+    except UnicodeDecodeError:
+        raise StudyFileError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+    except pd.errors.EmptyDataError:
+        raise StudyFileError(f"{path}: the file is empty") from None
+    except pd.errors.ParserError as error:
+        raise StudyFileError(f"{path}: rows of unequal length: {str(error).strip()}") from None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StudyFileError(f"{path}: cannot be read: {error}") from None
+    header = str(frame.columns[0])
+    if len(frame.columns) == 1 and any(mark in header for mark in ";,\t|"):
+        raise StudyFileError(
+            f"{path}: one column named {header[:60]!r}: another separator? Commas are for .csv, tabs for .tsv"
+        )
+    return frame
+
+
+def read_manifest(scans: Scans, base: Path) -> pd.DataFrame:
+    """Read the manifest of a cohort's scans; every row needs scan_id, path and the id."""
+    path = base / scans.manifest
+    manifest = read_frame(path)
+    for name in ("scan_id", "path", scans.id):
+        if name not in manifest.columns:
+            raise column_not_found(name, manifest.columns, argument=str(path))
+        if manifest[name].isna().any():
+            row = int(manifest[name].isna().to_numpy().argmax())
+            raise StudyFileError(f"{path}: {name} is empty in row {row + 1}")
+        if name != "path" and manifest[name].duplicated().any():
+            twice = manifest.loc[manifest[name].duplicated(), name].iloc[0]
+            raise StudyFileError(f"{path}: {name} {twice!r} stands twice; one scan per person")
+    if manifest.empty:
+        raise StudyFileError(f"{path}: no scans")
+    return manifest
 
 
 def load_source(spec: Cohort, base: Path) -> pd.DataFrame:
@@ -65,7 +99,7 @@ def cohort_steps(name: str, spec: Cohort, base: Path) -> list[Step]:
         final = Step(f"cohort.{name}", _Assemble(name, spec, base, None), _config(spec), (), [f for f in files if f])
         return [final]
     manifest = base / spec.scans.manifest
-    scans = pd.read_csv(manifest)
+    scans = read_manifest(spec.scans, base)
     images = [p for folder in scans["path"] for p in sorted((manifest.parent / str(folder)).glob("*")) if p.is_file()]
     calibration = [
         p
@@ -135,16 +169,17 @@ def _measure(manifest: Path, pairs: Mapping[str, tuple[Path, Path]], batch: int,
     from dxa_causal import imaging
 
     calibrations = {device: imaging.calibrate(wedge=w, phantom=p) for device, (w, p) in pairs.items()}
-    rows = pd.read_csv(manifest).iloc[batch * BATCH : (batch + 1) * BATCH]
+    rows = read_frame(manifest).iloc[batch * BATCH : (batch + 1) * BATCH]
     rows = rows.assign(path=[str((manifest.parent / p).resolve()) for p in rows["path"]])
     features = imaging.extract(rows, calibrations=calibrations, n_jobs=context.n_jobs, progress=context.progress)
     features = features.drop(columns="path", errors="ignore")
     features.to_parquet(context.folder / "features.parquet", index=False)
     good = features.index[features["qc_flag"] == "ok"]
     if batch == 0 and len(good):
-        device = str(features.loc[good[0], "device_id"]) if "device_id" in features else ""
+        first = str(rows["path"].iloc[int(good[0])])
+        device = str(features["device_id"].loc[good[0]]) if "device_id" in features else imaging.read(first).device_id
         if device in pairs:  # one scan to look at in the report
-            example = {"path": rows["path"].iloc[int(good[0])], "calibration": [str(p) for p in pairs[device]]}
+            example = {"path": first, "calibration": [str(p) for p in pairs[device]]}
             (context.folder / "example.json").write_text(json.dumps(example) + "\n", "utf-8")
 
 
@@ -164,14 +199,19 @@ class _Assemble:
             features = pd.concat(
                 [pd.read_parquet(context.inputs[n] / "features.parquet") for n in scans], ignore_index=True
             )
-            if id_column not in features.columns:
-                raise column_not_found(id_column, features.columns, argument="scans.id")
-            frame = frame.merge(features, on=id_column, how="left", validate="one_to_one")
-            counts = features["qc_flag"].value_counts().rename_axis("qc_flag").reset_index(name="scans")
+            frame = _join(frame, features, id_column, writer)
+            counts = frame["qc_flag"].value_counts().rename_axis("qc_flag").reset_index(name="people")
             writer.table(counts, "quality", "Quality flags of the scans.")
+            failed = frame.loc[frame["error"].fillna("") != "", [id_column, "qc_flag", "error"]]
+            if len(failed):
+                writer.table(failed, "unreadable", "Scans that could not be read, and why.")
             self._example(context, writer)
         frame, flow = cohort_room.exclude(frame, {e.because: e.where for e in spec.exclude})
         writer.table(flow, "flow", "Participant flow.", kind="flow")
+        if frame.empty:
+            raise StudyFileError(
+                f"cohorts.{self.name}: the exclusions leave nobody of {flow['n_remaining'].iloc[0]} people"
+            )
         frame.reset_index(drop=True).to_parquet(context.folder / "cohort.parquet", index=False)
         for source in context.inputs.values():
             if (source / TRUTH).exists():
@@ -195,3 +235,28 @@ class _Assemble:
         writer.figure(
             ax, "scan", "One scan of the cohort: areal bone mineral with bone outlines and the region measured."
         )
+
+
+def _join(frame: pd.DataFrame, features: pd.DataFrame, key: str, writer: BlockWriter) -> pd.DataFrame:
+    """People with their scans; who has none keeps a row, flagged, and strangers' scans are counted."""
+    if key not in frame.columns:
+        raise column_not_found(key, frame.columns, argument="scans.id in the cohort")
+    if frame[key].duplicated().any():
+        twice = frame.loc[frame[key].duplicated(), key].iloc[0]
+        raise StudyFileError(f"the cohort has {key} {twice!r} twice; one row per person is needed to join scans")
+    features = features.assign(**{key: features[key].astype(str)})
+    joined = frame.assign(_key=frame[key].astype(str)).merge(
+        features.rename(columns={key: "_key"}), on="_key", how="left", validate="one_to_one"
+    )
+    strangers = int((~features[key].isin(joined["_key"])).sum())
+    without = joined["qc_flag"].isna()
+    if without.all():
+        raise StudyFileError(
+            f"no {key} of the cohort (first {frame[key].iloc[0]!r}) is in the manifest "
+            f"(first {features[key].iloc[0]!r})"
+        )
+    if strangers or without.any():
+        writer.notes.append(
+            f"{int(without.sum())} people without a scan (flag no_scan), {strangers} scans of nobody here"
+        )
+    return joined.assign(qc_flag=joined["qc_flag"].fillna("no_scan")).drop(columns="_key")

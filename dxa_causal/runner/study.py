@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
 from dxa_causal._core.errors import StudyFileError, nearest
-from dxa_causal._core.options import ConfType, Ties
+from dxa_causal._core.options import ConfType, Estimand, Ties
 from dxa_causal.mr.estimators import Method
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -41,6 +41,13 @@ class Simulation(_Table):
     n: int = Field(ge=10, le=100_000)
 
 
+class Calibrations(_Table):
+    """Folders of a device's calibration scans."""
+
+    wedge: Path
+    phantom: Path
+
+
 class Scans(_Table):
     """Forearm scans of a cohort read from a file.
 
@@ -51,13 +58,6 @@ class Scans(_Table):
     manifest: Path
     id: str
     calibrations: dict[str, Calibrations] = {}
-
-
-class Calibrations(_Table):
-    """Folders of a device's calibration scans."""
-
-    wedge: Path
-    phantom: Path
 
 
 class Cohort(_Table):
@@ -76,7 +76,11 @@ class Cohort(_Table):
         if len(given) != 1:
             raise ValueError(f"give exactly one of dataset, file, simulate; found {given or 'none'}")
         if self.scans is not None and self.file is None:
-            raise ValueError("scans belongs to a cohort read from a file; a simulated cohort brings its own")
+            raise ValueError("scans belongs to a cohort with file = ...; a simulated cohort brings its own")
+        reasons = [e.because for e in self.exclude]
+        for reason in reasons:
+            if reasons.count(reason) > 1:
+                raise ValueError(f"exclude: because = {reason!r} is used twice; give each exclusion its own reason")
         return self
 
 
@@ -97,6 +101,13 @@ class TableOneBlock(_CohortBlock):
     columns: tuple[str, ...]
     by: str | None = None
 
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        twice = sorted({c for c in self.columns if self.columns.count(c) > 1})
+        if twice:
+            raise ValueError(f"columns lists {twice} twice")
+        return self
+
 
 class KaplanMeierBlock(_CohortBlock):
     """``[[kaplan_meier]]``: curves, numbers at risk, log-rank test."""
@@ -116,7 +127,7 @@ class CoxBlock(_CohortBlock):
     cluster: str | None = None
     weights: str | None = None
     offset: str | None = None
-    robust: bool | None = None
+    robust: StrictBool | None = None
     truth: dict[str, str] = {}
 
 
@@ -131,7 +142,9 @@ class WeightingBlock(_CohortBlock):
     """``[[weighting]]``: propensity weights, balance, and the effect on `outcome` or `survival`."""
 
     formula: str
-    estimand: Literal["ATE", "ATT", "ATO"] = "ATE"
+    estimand: Estimand = "ATE"
+    stabilize: StrictBool = False
+    trim: float | None = Field(default=None, gt=0.5, lt=1)
     outcome: str | None = None
     survival: str | None = None
     truth: str | None = None
@@ -152,7 +165,7 @@ class MrBlock(_Block):
     outcome_label: str = "outcome"
     action: Literal[1, 2, 3] = 2
     methods: tuple[Method, ...] = ("ivw", "egger", "weighted_median")
-    exponentiate: bool = False
+    exponentiate: StrictBool = False
 
 
 CohortBlock = TableOneBlock | KaplanMeierBlock | CoxBlock | ValidationBlock | WeightingBlock
@@ -238,7 +251,21 @@ def _explain(error: dict[str, Any], raw: dict[str, Any]) -> str:
         return f"{key}: missing; it must be given"
     if error["type"] == "value_error":
         return f"{key}: {error['ctx']['error']}"
-    return f"{key} = {_brief(error['input'])}: {error['msg']}"
+    return f"{key} = {_brief(error['input'])}: {_plainly(error)}"
+
+
+def _plainly(error: dict[str, Any]) -> str:
+    """Pydantic's words for Python types, in the words of a TOML file."""
+    key = str(error["loc"][-1])
+    if error["type"] == "tuple_type":
+        if isinstance(error["input"], dict):
+            return f"write [[{key}]] with double brackets"
+        return "a list is needed: [..., ...]"
+    if error["type"] in ("dict_type", "model_type", "model_attributes_type"):
+        return "a table is needed: { key = value, ... }"
+    if error["type"] == "string_pattern_mismatch":
+        return "only small letters, digits and _ are allowed, a letter first (names become file names)"
+    return str(error["msg"])
 
 
 def _brief(value: object) -> str:
@@ -252,6 +279,8 @@ def _allowed(location: tuple[Any, ...]) -> list[str]:
     for part in location:
         if isinstance(part, int):
             continue
+        if model is None:
+            break
         fields = getattr(model, "model_fields", None)
         if fields is None or part not in fields:
             continue  # a free name, such as the one of a cohort

@@ -86,14 +86,17 @@ def cross_validate(formulas: Mapping[str, str], data: Any, *, folds: int = 5, se
     --------
     >>> import dxa_causal as dc
     >>> cohort = dc.datasets.load("nhefs")
-    >>> models = {"age": "Surv(time, death) ~ age", "age and sex": "Surv(time, death) ~ age + sex"}
-    >>> dc.survival.cross_validate(models, cohort.assign(time=cohort["age"] * 0 + 120), seed=1).nobs
-    1629
+    >>> models = {"age": "Surv(survtime, death) ~ age", "age, sex": "Surv(survtime, death) ~ age + C(sex)"}
+    >>> dc.survival.cross_validate(models, cohort, seed=1).tidy()["estimate"].round(1).tolist()
+    [0.8, 0.8]
     """
     if not formulas:
         raise OptionError("formulas must name at least one model")
     frame = to_pandas(data)
     designs = {name: build_design(formula, frame) for name, formula in formulas.items()}
+    outcomes = {name: "".join(d.parts.outcome.split()) for name, d in designs.items()}
+    if len(set(outcomes.values())) > 1:
+        raise OptionError(f"the formulas must share one outcome to be compared, found {outcomes}")
     keep = np.logical_and.reduce([d.rows.keep for d in designs.values()])
     rows = frame.loc[keep]
     event = next(iter(designs.values())).survival.event[keep[next(iter(designs.values())).rows.keep]]

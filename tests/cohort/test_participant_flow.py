@@ -69,7 +69,9 @@ def test_errors_say_what_to_do(people):
     for step in ("age", [1, 0, 1, 0, 1]):
         with pytest.raises(OptionError, match="must be true or false per row, but holds int64"):
             dc.cohort.flow(people, {"x": step})
-    for step in ("new = age", "1 < 2", [True]):
+    with pytest.raises(OptionError, match="write == for 'equals'"):
+        dc.cohort.flow(people, {"x": "age = 50"})
+    for step in ("1 < 2", [True]):
         with pytest.raises(OptionError, match="the mask has shape"):
             dc.cohort.flow(people, {"x": step})
     with pytest.raises(OptionError, match="another index"):

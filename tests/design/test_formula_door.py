@@ -103,7 +103,7 @@ def test_groups(frame):
     assert read_groups("Surv(time, status == 2) ~ 1", frame).labels == ("all",)
     assert read_groups("Surv(time, status == 2) ~ C(sex)", frame).labels == ("f", "m")
     both = read_groups("Surv(time, status == 2) ~ sex + smoker", frame)
-    assert both.labels == ("sex='f', smoker=True", "sex='m', smoker=False")
+    assert both.labels == ("sex=f, smoker=True", "sex=m, smoker=False")
     assert read_groups("Surv(time, status == 2) ~ ph.ecog", frame).labels == (0.0, 1.0, 2.0)
     with pytest.raises(errors.FormulaError, match="make 'age > 65' a column first"):
         read_groups("Surv(time, status == 2) ~ age > 65", frame)

@@ -163,6 +163,15 @@ def test_a_folder_with_other_files_is_left_alone(study, tmp_path):
     with pytest.raises(OutputInUseError, match="is a file"):
         runner.run(study, out=tmp_path / "thesis.docx")
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.docx"]
+    site = tmp_path / "website"
+    (site / "tables").mkdir(parents=True)
+    for name in ("manifest.json", "report.html", "tables/thesis.csv"):
+        (site / name).write_text("not ours")
+    with pytest.raises(OutputInUseError, match="files that are not of a run"):
+        runner.run(study, out=site)
+    assert all(
+        (site / name).read_text() == "not ours" for name in ("manifest.json", "report.html", "tables/thesis.csv")
+    )
 
 
 @pytest.mark.slow
@@ -184,6 +193,19 @@ def test_killed_runs_leave_nothing_half_written(study, tmp_path):
     assert [s.reused for s in again.steps] == [True] * len(kept) + [False] * (len(again.steps) - len(kept))
     assert not list((out / "steps").glob(".step-*"))
     assert again.report.exists()
+
+
+@pytest.mark.slow
+def test_interrupting_says_how_to_go_on(study, tmp_path):
+    command = [sys.executable, "-m", "dxa_causal.cli", "run", str(study), "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not finished(tmp_path / "out"):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "run the same command again" in said
 
 
 def finished(out: Path):

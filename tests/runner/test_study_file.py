@@ -3,7 +3,7 @@
 import pytest
 
 from dxa_causal import runner
-from dxa_causal._core.errors import ColumnNotFoundError, FormulaError, StudyFileError
+from dxa_causal._core.errors import ColumnNotFoundError, DxaCausalError, FormulaError, StudyFileError
 
 GOOD = """
 [study]
@@ -97,5 +97,75 @@ def test_nothing_to_do(tmp_path):
 
 def test_known_values_must_exist(tmp_path):
     text = GOOD.replace('formula = "Surv', 'truth = { qsmk = "effect" }\nformula = "Surv')
-    with pytest.raises(StudyFileError, match=r"step cox\.death: .*'effect'.*knows no such truth"):
-        runner.run(write(tmp_path, text), out=tmp_path / "out")
+    with pytest.raises(StudyFileError, match=r"cox 'death': .*'effect'.*knows no such truth"):
+        runner.check(write(tmp_path, text))
+
+
+WEIGHTING = """
+[[weighting]]
+name = "gain"
+title = "Quitting"
+cohort = "people"
+formula = "qsmk ~ age"
+outcome = "wt82_71"
+"""
+
+
+def refuses(tmp_path, text, *parts):
+    with pytest.raises(DxaCausalError) as caught:
+        runner.check(write(tmp_path, text))
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_everything_a_block_names_is_looked_at(tmp_path):
+    refuses(tmp_path, GOOD + WEIGHTING.replace('"wt82_71"', '"wt82"'), "weighting 'gain'", "outcome", "'wt82_71'")
+    refuses(tmp_path, GOOD + WEIGHTING.replace("qsmk ~ age", "qsmk ~ age + qsmk"), "cannot predict itself")
+    refuses(tmp_path, GOOD + WEIGHTING.replace("qsmk ~ age", "education ~ age"), "treatment 'education'")
+    refuses(tmp_path, GOOD + WEIGHTING + 'survival = "Surv(death, survtime)"', "are time and event exchanged")
+    refuses(tmp_path, GOOD.replace("age > 70", "agee > 70"), "cohorts.people.exclude", "did you mean 'age'")
+    refuses(tmp_path, GOOD.replace("age > 70", "age > 0"), "the exclusions leave nobody of 1629 people")
+    refuses(tmp_path, GOOD.replace("Surv(survtime, death)", "survtime"), "cox 'death'", "must be Surv")
+    twice = '{ because = "older than 70", where = "age < 30" }, { because = "older than 70"'
+    refuses(tmp_path, GOOD.replace('{ because = "older than 70"', twice), "is used twice")
+    refuses(tmp_path, GOOD.replace('"age", "sex"]', '"age", "age"]'), "columns lists ['age'] twice")
+
+
+def test_names_of_a_simulated_cohort_are_looked_at(tmp_path):
+    text = GOOD.replace('dataset = "nhefs"', "simulate = { n = 400 }").replace("qsmk", "training")
+    text = text.replace("survtime, death", "time, died")
+    runner.check(write(tmp_path, text))
+    refuses(tmp_path, text.replace("training + age", "radius_third_bdm"), "did you mean 'radius_third_bmd'")
+    named = text.replace('formula = "Surv', 'truth = { training = "log_hazard_ratio" }\nformula = "Surv')
+    refuses(tmp_path, named, "did you mean 'log_hazard_ratio_training'")
+
+
+def test_words_of_a_toml_file(tmp_path):
+    refuses(tmp_path, GOOD.replace("[[cox]]", "[cox]"), "write [[cox]] with double brackets")
+    refuses(tmp_path, GOOD.replace('["age", "sex"]', '"age"'), "a list is needed")
+    refuses(tmp_path, GOOD.replace('name = "death"', 'name = "Death!"'), "small letters, digits and _")
+    refuses(tmp_path, GOOD.replace('formula = "Surv', 'robust = "yes"\nformula = "Surv'), "cox[0].robust = 'yes'")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        ("name,age\nM\u00fcller,3\n".encode("latin-1"), "not UTF-8 text"),
+        (b"a,b\n1,2\n1,2,3\n", "rows of unequal length"),
+        (b"id;age;sex\n1;2;3\n", "another separator?"),
+    ],
+)
+def test_files_that_are_not_tables(tmp_path, content, message):
+    (tmp_path / "people.csv").write_bytes(content)
+    refuses(tmp_path, GOOD.replace('dataset = "nhefs"', 'file = "people.csv"'), message, "people.csv")
+    gwas = '[study]\ntitle = "x"\n[[mr]]\nname = "g"\ntitle = "g"\nexposure = "people.csv"\noutcome = "chd_gwas"\n'
+    refuses(tmp_path, gwas, message)
+
+
+def test_a_gwas_without_standard_errors(tmp_path):
+    from dxa_causal import datasets
+
+    datasets.load("bmi_gwas").drop(columns="se").to_csv(tmp_path / "g.csv", index=False)
+    text = '[study]\ntitle = "x"\n[[mr]]\nname = "g"\ntitle = "g"\nexposure = "g.csv"\noutcome = "chd_gwas"\n'
+    refuses(tmp_path, text, "mr 'g'", "standard error")

@@ -1,0 +1,117 @@
+"""Look at what a block will meet before any step runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dxa_causal import mr
+from dxa_causal._core.errors import StudyFileError, column_not_found, nearest
+from dxa_causal._design import build_design, read_groups, to_pandas
+from dxa_causal._design.matrix import selected_columns
+from dxa_causal._design.parse import parse
+from dxa_causal.propensity.treatment import read_treatment
+from dxa_causal.runner.analyses import read_gwas
+from dxa_causal.runner.sources import load_source, read_manifest
+from dxa_causal.runner.study import (
+    Block,
+    Cohort,
+    CoxBlock,
+    KaplanMeierBlock,
+    MrBlock,
+    Study,
+    TableOneBlock,
+    ValidationBlock,
+    WeightingBlock,
+)
+
+
+def preview(spec: Cohort, base: Path) -> pd.DataFrame:
+    """Rows of a cohort, or a few example rows with all its columns where steps have to make them."""
+    if spec.simulate is None and spec.scans is None:
+        return load_source(spec, base)
+    from dxa_causal import imaging, simulate
+
+    features = {name: 0.5 for name in imaging.feature_dictionary()["name"]} | {"qc_flag": "ok", "error": ""}
+    if spec.scans is None:
+        return simulate.cohort(10, seed=1)[0].subjects.assign(**features)
+    manifest = read_manifest(spec.scans, base).drop(columns="path")
+    rows = load_source(spec, base)
+    if spec.scans.id not in rows.columns:
+        raise column_not_found(spec.scans.id, rows.columns, argument="scans.id in the cohort")
+    others = [c for c in manifest.columns if c != spec.scans.id]
+    return rows.assign(**{c: manifest[c].iloc[0] for c in others}, **features)
+
+
+def check_block(block: Block, spec: Study, frames: dict[str, pd.DataFrame], base: Path) -> None:
+    """Raise what the step of `block` would raise about names and codes."""
+    if isinstance(block, MrBlock):
+        mr.harmonise(read_gwas(block.exposure, base), read_gwas(block.outcome, base), action=block.action)
+        return
+    cohort = spec.cohorts[block.cohort]
+    frame = frames[block.cohort]
+    example = cohort.simulate is not None or cohort.scans is not None
+    known = _truths() if cohort.simulate is not None else []
+    match block:
+        case TableOneBlock():
+            for name in (*block.columns, *([block.by] if block.by else [])):
+                if name not in frame.columns:
+                    raise column_not_found(name, frame.columns, argument="columns")
+        case KaplanMeierBlock():
+            _read(block.formula, frame, {"weights": block.weights}, example, groups=True)
+        case CoxBlock():
+            arguments = {k: getattr(block, k) for k in ("strata", "cluster", "weights", "offset")}
+            _read(block.formula, frame, arguments, example)
+            for name in block.truth.values():
+                _known(name, known)
+        case ValidationBlock():
+            for formula in block.formulas.values():
+                _read(formula, frame, {}, example)
+        case WeightingBlock():
+            design = _read(block.formula, frame, {}, example, survival=False)
+            if design is not None:
+                read_treatment(design)
+            if block.outcome is not None and block.outcome not in frame.columns:
+                raise column_not_found(block.outcome, frame.columns, argument="outcome")
+            if block.survival is not None:
+                _read(f"{block.survival} ~ 1", frame, {}, example)
+            if block.truth is not None:
+                _known(block.truth, known)
+
+
+def _read(
+    formula: str,
+    frame: Any,
+    arguments: dict[str, str | None],
+    example: bool,
+    *,
+    groups: bool = False,
+    survival: bool = True,
+) -> Any:
+    if example:  # values are made up: only the names can be checked
+        parts = parse(formula)
+        selected_columns(parts.outcome, parts.fixed, to_pandas(frame), arguments)
+        return None
+    if groups:
+        return read_groups(formula, frame, arguments=arguments)
+    design = build_design(formula, frame, arguments=arguments)
+    if survival:
+        _ = design.survival  # raises when the left side is no survival outcome
+    return design
+
+
+def _truths() -> list[str]:
+    from dxa_causal import simulate
+
+    return sorted(simulate.cohort(10, seed=1)[1])
+
+
+def _known(name: str, known: list[str]) -> None:
+    if name in known:
+        return
+    near = nearest(name, known)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    has = f"It knows {known}" if known else "Only simulated cohorts know the truth"
+    raise StudyFileError(f"truth = {name!r}: the cohort knows no such truth{hint} {has}")
