@@ -71,6 +71,10 @@ def why_not(method: Method, h: Harmonised) -> str:
 
 def refuse_correlated(h: Harmonised) -> None:
     """Raise rather than treat variants in linkage disequilibrium as independent."""
+    if not isinstance(h, Harmonised):
+        raise SummaryStatisticsError(
+            f"this needs what mr.harmonise or Harmonised.from_arrays returns, not {type(h).__name__}"
+        )
     if h.correlated:
         raise SummaryStatisticsError(
             "ld holds correlations between the variants, and no estimator here allows for them yet; "

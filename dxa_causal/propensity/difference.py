@@ -139,6 +139,8 @@ def mean_difference(
     >>> propensity.mean_difference("grip_kg", ps, data).tidy()["estimate"].round(6).tolist()
     [2.6]
     """
+    if not isinstance(ps, PropensityWeights):
+        raise OptionError(f"ps must be what propensity.weight returns, not {type(ps).__name__}")
     check_option("std_error", std_error, WeightedStdError)
     check_option("missing", missing, Missing)
     frame = to_pandas(data)

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import FormulaError, OutcomeError, shown
+from dxa_causal._core.errors import FormulaError, OutcomeError, PredictorError, shown
 from dxa_causal._design import Design
+from dxa_causal._design.rows import columns_used
 
 
 def read_treatment(design: Design) -> tuple[npt.NDArray[np.bool_], str]:
@@ -27,6 +28,10 @@ def read_treatment(design: Design) -> tuple[npt.NDArray[np.bool_], str]:
             f"the left side {name!r} must name the treatment, for instance 'treated ~ age + sex'; "
             "outcomes come after the weights"
         )
+    columns = design.rows.frame.columns
+    both = set(columns_used(name, columns)) & set(columns_used(design.parts.fixed, columns))
+    if both:
+        raise PredictorError(f"{sorted(both)} stands on both sides of the formula: a treatment cannot predict itself")
     treated, meaning = _decode(values, name)
     if treated.all() or not treated.any():
         arm = "treated" if treated.all() else "controls"

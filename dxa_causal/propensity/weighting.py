@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import OptionError, PredictorError
+from dxa_causal._core.errors import OptionError
 from dxa_causal._core.options import BinaryDifference, Estimand, Missing, check_option
 from dxa_causal._core.warnings import ConvergenceWarning, SeparationWarning, warn
 from dxa_causal._design import Design, build_design, refuse_collinear, to_pandas
-from dxa_causal._design.rows import columns_used
 from dxa_causal._numerics.balance import (
     Balance,
     Denominator,
@@ -293,10 +292,6 @@ def weight(
     frame = to_pandas(data)
     design = build_design(formula, frame, arguments={"weights": weights}, missing=missing)
     treated, meaning = read_treatment(design)
-    columns = design.rows.frame.columns
-    both = set(columns_used(design.parts.outcome, columns)) & set(columns_used(design.parts.fixed, columns))
-    if both:
-        raise PredictorError(f"{sorted(both)} stands on both sides of {formula!r}: a treatment cannot predict itself")
     sampling = _sampling_weights(design, weights)
     refuse_collinear(design)
     x = np.column_stack([np.ones(treated.size), design.x])

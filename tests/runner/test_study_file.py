@@ -119,7 +119,7 @@ def refuses(tmp_path, text, *parts):
 
 
 def test_everything_a_block_names_is_looked_at(tmp_path):
-    refuses(tmp_path, GOOD + WEIGHTING.replace('"wt82_71"', '"wt82"'), "weighting 'gain'", "outcome", "'wt82_71'")
+    refuses(tmp_path, GOOD + WEIGHTING.replace('"wt82_71"', '"wt82_17"'), "weighting 'gain'", "outcome", "'wt82_71'")
     refuses(tmp_path, GOOD + WEIGHTING.replace("qsmk ~ age", "qsmk ~ age + qsmk"), "cannot predict itself")
     refuses(tmp_path, GOOD + WEIGHTING.replace("qsmk ~ age", "education ~ age"), "treatment 'education'")
     refuses(tmp_path, GOOD + WEIGHTING + 'survival = "Surv(death, survtime)"', "are time and event exchanged")
