@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from dxa_causal.plots.style import COLOURS, GREY, new_axes, strip
+from dxa_causal.plots.style import COLOURS, GREY, new_axes, strip, term_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,5 +58,4 @@ def love(balance: pd.DataFrame, ax: Axes | None = None, *, threshold: float = 0.
 
 
 def _label(term: str, level: str) -> str:
-    name = re.sub(r"^C\(([^(),]+)[^()]*\)$", r"\1", term).replace(" ** ", "**").replace("_", " ")
-    return f"{name}: {level}" if level else name
+    return f"{term_label(term)}: {level}" if level else term_label(term)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dxa_causal.plots.style import COLOURS, GREY, new_axes, strip
+from dxa_causal.plots.style import COLOURS, GREY, new_axes, strip, term_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def forest(
     ax.hlines(position[shown], low[shown], high[shown], color=COLOURS[0], linewidth=1.6)
     ax.plot(estimate[shown], position[shown], "s", color=COLOURS[0], markersize=5)
     ax.axvline(reference, color=GREY, linewidth=0.8, linestyle="--")
-    ax.set_yticks(position, [str(v) for v in table[label]])
+    ax.set_yticks(position, [term_label(str(v)) for v in table[label]])
     ax.set_ylim(-0.7, len(table) - 0.3)
     if log:
         from matplotlib.ticker import NullLocator

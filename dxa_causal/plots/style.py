@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -33,3 +34,16 @@ def new_axes(ax: Axes | None, *, width: float = 6.4, height: float = 4.0) -> Axe
 def strip(ax: Axes) -> None:
     """Take away the top and right frame."""
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def term_label(term: str) -> str:
+    """Write the name of a model term as people read it.
+
+    Examples
+    --------
+    >>> term_label("C(sex)[T.male]"), term_label("arm[T.b]"), term_label("I(age ** 2)"), term_label("grip_kg")
+    ('sex: male', 'arm: b', 'I(age**2)', 'grip kg')
+    """
+    name, bracket, level = term.partition("[")
+    name = re.sub(r"^C\(([^(),]+).*\)$", r"\1", name).replace(" ** ", "**").replace("_", " ")
+    return f"{name}: {level.removesuffix(']').removeprefix('T.')}" if bracket else name

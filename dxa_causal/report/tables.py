@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dxa_causal.plots.style import term_label
 from dxa_causal.report.labels import label
 from dxa_causal.results import format_value
 
@@ -61,4 +62,6 @@ def _cell(column: str, value: object) -> str:
         return "" if value != value else format_value(float(value))
     if value is None or value is pd.NA:
         return ""
+    if column == "term":
+        return term_label(str(value))
     return str(value)
