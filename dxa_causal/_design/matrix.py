@@ -48,8 +48,9 @@ class Design:
         Names of its columns.
     rows : Rows
         Rows and columns analysed.
-    spec : ModelSpec
-        Coding of the right side, for new data.
+    coding : ModelSpec or None
+        How the right side was coded; None when it is a sum of columns of
+        numbers, which need no coding.
     outcome : SurvivalOutcome or Series or None
         Checked survival outcome, or the values of another left side.
     """
@@ -58,7 +59,7 @@ class Design:
     x: FloatArray
     terms: list[str]
     rows: Rows
-    spec: ModelSpec
+    coding: ModelSpec | None
     outcome: SurvivalOutcome | pd.Series | None
     intercept: bool
 
@@ -73,6 +74,13 @@ class Design:
         if not isinstance(self.outcome, SurvivalOutcome):
             raise FormulaError(f"the left side {self.parts.outcome!r} must be Surv(time, event)")
         return self.outcome
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """Formulaic's specification of the right side."""
+        if self.coding is not None:
+            return self.coding
+        return _materialise(self.parts.fixed, self.rows.frame[self.terms]).model_spec
 
     def column(self, name: str | None) -> pd.Series | None:
         """A column passed as an argument, on the rows analysed."""
@@ -109,6 +117,12 @@ class Design:
                 raise column_not_found(name, frame.columns, argument="new data")
         frame = frame[used] if used else pd.DataFrame(index=frame.index)
         _refuse_missing(frame)
+        if self.coding is None:
+            numbers = [
+                Rows(frame, np.ones(len(frame), dtype=bool), {}).number(n, argument="column") for n in self.terms
+            ]
+            columns = [np.asarray(n) for n in numbers]
+            return np.column_stack([np.empty((len(frame), 0)), *columns]), frame.index
         _refuse_unseen_levels(self.spec, frame)
         try:
             with warnings.catch_warnings():
@@ -171,14 +185,19 @@ def build_design(
     right = rows.frame[fixed] if fixed else pd.DataFrame(index=rows.frame.index)
     _refuse_single_level(right)
     _refuse_spoilt_numbers(right)
-    matrix = _materialise(parts.fixed, right)
-    spec = matrix.model_spec
-    _refuse_single_level_factors(spec, len(right))
-    terms = [re.sub("`", "", str(name)) for name in spec.column_names]
-    x = _strip_intercept(np.asarray(matrix, dtype=np.float64), intercept)
-    terms = terms if intercept else terms[1:]
+    names = _sum_of_columns(parts.fixed, right)
+    if names is not None and not intercept:  # formulaic would only copy them, at a price
+        coding, terms = None, names
+        x = np.ascontiguousarray(right[names].to_numpy(dtype=np.float64))
+    else:
+        matrix = _materialise(parts.fixed, right)
+        coding = matrix.model_spec
+        _refuse_single_level_factors(coding, len(right))
+        terms = [re.sub("`", "", str(name)) for name in coding.column_names]
+        x = _strip_intercept(np.asarray(matrix, dtype=np.float64), intercept)
+        terms = terms if intercept else terms[1:]
     _refuse_non_finite(x, terms, rows.frame.index)
-    return Design(parts, x, terms, rows, spec, outcome, intercept)
+    return Design(parts, x, terms, rows, coding, outcome, intercept)
 
 
 def selected_columns(outcome: str, fixed: str, frame: pd.DataFrame, arguments: Mapping[str, str | None]) -> list[str]:
@@ -230,6 +249,15 @@ def plain_types(frame: pd.DataFrame) -> pd.DataFrame:
         elif isinstance(kind, pd.StringDtype):
             convert[str(name)] = object
     return frame.astype(convert) if convert else frame
+
+
+def _sum_of_columns(text: str, frame: pd.DataFrame) -> list[str] | None:
+    """Names of a right side that is nothing but columns of numbers joined by +; None for any other."""
+    names = list(dict.fromkeys(word.strip().strip("`") for word in text.split("+")))
+    plain = all(
+        n in frame.columns and isinstance(frame[n].dtype, np.dtype) and frame[n].dtype.kind in "fiu" for n in names
+    )
+    return names if plain and names else None
 
 
 def _materialise(text: str, frame: pd.DataFrame) -> Any:

@@ -137,3 +137,21 @@ def test_close_times_are_one_time():
     both = rank_times(np.array([2.0, 3.0]), np.array([0.0, 2.0 + 1e-10]))
     assert both.entry_rank.tolist() == [0, 1]
     assert both.rank.tolist() == [1, 2]
+
+
+def test_a_sum_of_columns_takes_no_detour(frame):
+    """The quick way and formulaic's give the same matrix, names, errors and predictions."""
+    quick = build_design("Surv(time, status == 2) ~ age + `grip strength` + ph.ecog + age", frame)
+    slow = build_design("Surv(time, status == 2) ~ I(age) + I(`grip strength`) + I(`ph.ecog`)", frame)
+    assert quick.coding is None
+    assert quick.terms == ["age", "grip strength", "ph.ecog"]
+    np.testing.assert_array_equal(quick.x, slow.x)
+    assert list(quick.spec.column_names) == ["Intercept", *quick.terms]
+    new, index = quick.new(frame.head(2).assign(age=[1, 2]))
+    np.testing.assert_array_equal(new[:, 0], [1.0, 2.0])
+    assert list(index) == ["p", "q"]
+    with pytest.raises(errors.PredictorError, match="column='age' must be numbers"):
+        quick.new(frame.head(1).assign(age="old"))
+    with pytest.raises(errors.ColumnNotFoundError, match="no column 'age'"):
+        quick.new(frame.drop(columns="age"))
+    assert build_design("Surv(time, status == 2) ~ age + smoker", frame).coding is not None
