@@ -40,13 +40,11 @@ def _compile(function: Callable[..., Any]) -> Any:
 
 
 def _is_compiled(dispatcher: Any) -> bool:
+    """Whether this process or an earlier one has compiled the kernel."""
     if dispatcher.signatures:
         return True
     folder = dispatcher.stats.cache_path
-    if folder is None:
-        return False
-    name = dispatcher.py_func.__qualname__
-    return any(f".{name}-" in f"{p.name}" or p.name.startswith(f"{name}-") for p in Path(folder).glob("*.nbc"))
+    return folder is not None and any(Path(folder).glob(f"*{dispatcher.py_func.__qualname__}-*.nbc"))
 
 
 def inner(function: F) -> F:
@@ -65,7 +63,7 @@ def kernel(function: F) -> F:
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
-        if not dispatcher.signatures and not _is_compiled(dispatcher) and sys.stderr.isatty():
+        if sys.stderr.isatty() and not _is_compiled(dispatcher):
             sys.stderr.write(f"dxa_causal: compiling {function.__name__}, once per installation\n")
         return dispatcher(*args)
 

@@ -12,7 +12,6 @@ Estimand = Literal["ATE", "ATT", "ATC", "ATO", "ATM"]
 BinaryDifference = Literal["std", "raw"]
 WeightedStdError = Literal["m_estimation", "robust"]
 ConfType = Literal["log", "log-log", "plain", "logit", "arcsin"]
-Alternative = Literal["two-sided"]
 
 
 def check_option(argument: str, value: object, allowed: Any) -> None:

@@ -30,16 +30,8 @@ class PositivityWarning(DxaCausalWarning):
     """Some propensity scores are so close to 0 or 1 that weights explode."""
 
 
-class SmallSampleWarning(DxaCausalWarning):
-    """Fewer observations than the asymptotics behind a number need."""
-
-
 class SummaryStatisticsWarning(DxaCausalWarning):
     """GWAS summary statistics hold values that were repaired or look wrong."""
-
-
-class ImageQualityWarning(DxaCausalWarning):
-    """A scan was measured, but a quality check failed."""
 
 
 class KernelCacheWarning(DxaCausalWarning):

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from dxa_causal.mr._kernels.regression import egger, ivw
-from dxa_causal.mr.estimators import refuse_correlated, why_not
+from dxa_causal.mr.estimators import Method, refuse_correlated, why_not
 from dxa_causal.mr.harmonised import Harmonised
 from dxa_causal.results import HypothesisTest, NotApplicable
 
@@ -55,8 +55,9 @@ def heterogeneity(harmonised: Harmonised) -> pd.DataFrame:
     refuse_correlated(harmonised)
     arrays = (harmonised.beta_exposure, harmonised.beta_outcome, harmonised.se_outcome)
     rows: list[dict[str, Any]] = []
-    for method, regression in (("ivw", ivw), ("egger", egger)):
-        reason = why_not(method, harmonised)  # type: ignore[arg-type]
+    regressions: dict[Method, Any] = {"ivw": ivw, "egger": egger}
+    for method, regression in regressions.items():
+        reason = why_not(method, harmonised)
         fit = None if reason else regression(*arrays)
         q, df = (math.nan, math.nan) if fit is None else (fit.q, float(fit.df))
         p_value = math.nan if fit is None else float(chdtrc(df, q))

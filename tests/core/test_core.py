@@ -11,7 +11,7 @@ import pytest
 
 from dxa_causal._core import rng
 from dxa_causal._core.parallel import parallel_map
-from dxa_causal._core.warnings import SmallSampleWarning, warn
+from dxa_causal._core.warnings import SeparationWarning, warn
 
 
 def square(x):
@@ -32,7 +32,7 @@ def test_streams_do_not_depend_on_how_many_are_asked_for():
 def test_a_warning_points_at_the_caller():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warn("few", SmallSampleWarning)
+        warn("few", SeparationWarning)
     assert caught[0].filename == __file__
 
 
