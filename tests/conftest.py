@@ -22,12 +22,18 @@ def reference():
 @pytest.fixture(scope="session")
 def frames():
     """Data behind the survival reference numbers, with the derived columns generate.R adds."""
-    loaded = runpy.run_path(str(REFERENCE / "survival" / "make_inputs.py"))["frames"]()
-    loaded["lung"]["w"] = 1 + loaded["lung"]["age"] % 3 / 2
-    loaded["rossi"]["w"] = 1 + loaded["rossi"]["prio"] % 3
-    loaded["rossi"]["o"] = 0.05 * loaded["rossi"]["prio"]
-    loaded["heart"]["w"] = 1 + loaded["heart"]["id"] % 4 / 3
-    return loaded
+    load = runpy.run_path(str(REFERENCE / "survival" / "make_inputs.py"))["frames"]()
+    added = {
+        "lung": lambda d: d.assign(w=1 + d["age"] % 3 / 2),
+        "rossi": lambda d: d.assign(w=1 + d["prio"] % 3, o=0.05 * d["prio"]),
+        "heart": lambda d: d.assign(w=1 + d["id"] % 4 / 3),
+    }
+
+    class Derived(type(load)):
+        def __getitem__(self, name):
+            return added.get(name, lambda d: d)(super().__getitem__(name))
+
+    return Derived()
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,8 @@ from typing import Any, Literal, get_args
 
 from dxa_causal._core.errors import OptionError, nearest
 
-Ties = Literal["efron", "breslow"]
+Ties = Literal["efron", "breslow", "exact"]
+WeightType = Literal["case", "frequency", "probability"]
 Missing = Literal["drop", "raise"]
 Estimand = Literal["ATE", "ATT", "ATC", "ATO", "ATM"]
 BinaryDifference = Literal["std", "raw"]

@@ -22,8 +22,16 @@ class AllCensoredWarning(DxaCausalWarning):
     """A group or stratum has no event."""
 
 
+class CodingWarning(DxaCausalWarning):
+    """Codes may mean something else than they seem to."""
+
+
 class HorizonWarning(DxaCausalWarning):
     """A time asked for lies beyond the last observation."""
+
+
+class OverlapWarning(DxaCausalWarning):
+    """Start-stop rows of one unit overlap in time."""
 
 
 class PositivityWarning(DxaCausalWarning):

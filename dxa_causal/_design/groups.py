@@ -53,9 +53,14 @@ class Groups:
 
 
 def read_groups(
-    formula: str, data: Any, *, arguments: Mapping[str, str | None] | None = None, missing: Missing = "drop"
+    formula: str,
+    data: Any,
+    *,
+    arguments: Mapping[str, str | None] | None = None,
+    missing: Missing = "drop",
+    causes: bool = False,
 ) -> Groups:
-    """Read ``Surv(...) ~ a + b``: every combination of the columns is a group."""
+    """Read ``Surv(...) ~ a + b``: every combination of the columns is a group; `causes` as in `build_design`."""
     check_option("missing", missing, Missing)
     frame = to_pandas(data)
     parts = parse(formula)
@@ -72,7 +77,7 @@ def read_groups(
         names.append(word)
     used = selected_columns(parts.outcome, " + ".join(f"`{n}`" for n in names), frame, arguments or {})
     rows = complete_rows(plain_types(frame[used]), missing=missing)
-    outcome = read_survival(parts.outcome, rows.frame)
+    outcome = read_survival(parts.outcome, rows.frame, causes=causes)
     if not names:
         return Groups(outcome, np.zeros(len(rows.frame), dtype=np.int64), ("all",), names, rows)
     n_groups = int(rows.frame.groupby(names, observed=True).ngroups)

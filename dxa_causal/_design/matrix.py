@@ -29,6 +29,7 @@ from dxa_causal._core.options import Missing, check_option
 from dxa_causal._design.outcome import SurvivalOutcome, is_survival, read_survival
 from dxa_causal._design.parse import Parts, parse
 from dxa_causal._design.rows import Rows, columns_used, complete_rows, quote_dotted
+from dxa_causal._design.splines import TRANSFORMS_ADDED
 from dxa_causal.results import Provenance
 
 FloatArray = npt.NDArray[np.float64]
@@ -82,6 +83,18 @@ class Design:
             return self.coding
         return _materialise(self.parts.fixed, self.rows.frame[self.terms]).model_spec
 
+    @cached_property
+    def term_columns(self) -> dict[str, list[int]]:
+        """Columns of `x` that belong to each term of the formula: all levels of a factor, all columns of a spline."""
+        if self.coding is None:
+            return {name: [k] for k, name in enumerate(self.terms)}
+        shift = 0 if self.intercept else 1
+        return {
+            re.sub("`", "", str(term)): [k - shift for k in columns]
+            for term, columns in self.coding.term_indices.items()
+            if str(term) != "1"
+        }
+
     def column(self, name: str | None) -> pd.Series | None:
         """A column passed as an argument, on the rows analysed."""
         return None if name is None else self.rows.frame[name]
@@ -127,7 +140,7 @@ class Design:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", DataMismatchWarning)
-                matrix = self.spec.get_model_matrix(frame, output="numpy", na_action="raise")
+                matrix = self.spec.get_model_matrix(frame, output="numpy", na_action="raise", context=TRANSFORMS_ADDED)
         except DataMismatchWarning as mismatch:
             raise UnseenLevelError(f"new data: {mismatch}") from None
         except FormulaicError as error:
@@ -159,6 +172,7 @@ def build_design(
     arguments: Mapping[str, str | None] | None = None,
     missing: Missing = "drop",
     intercept: bool = False,
+    causes: bool = False,
 ) -> Design:
     """Read a formula against a frame.
 
@@ -174,13 +188,15 @@ def build_design(
     intercept : bool
         Keep the intercept column. It is always built, so that factors lose
         one level, and dropped for models without one.
+    causes : bool
+        The event may name several causes; see `SurvivalOutcome`.
     """
     check_option("missing", missing, Missing)
     frame = to_pandas(data)
     parts = parse(formula)
     used = selected_columns(parts.outcome, parts.fixed, frame, arguments or {})
     rows = complete_rows(plain_types(frame[used]), missing=missing)
-    outcome = _read_outcome(parts.outcome, rows.frame)
+    outcome = _read_outcome(parts.outcome, rows.frame, causes)
     fixed = columns_used(parts.fixed, frame.columns)
     right = rows.frame[fixed] if fixed else pd.DataFrame(index=rows.frame.index)
     _refuse_single_level(right)
@@ -218,11 +234,11 @@ def selected_columns(outcome: str, fixed: str, frame: pd.DataFrame, arguments: M
     return list(used)
 
 
-def _read_outcome(text: str, frame: pd.DataFrame) -> SurvivalOutcome | pd.Series | None:
+def _read_outcome(text: str, frame: pd.DataFrame, causes: bool) -> SurvivalOutcome | pd.Series | None:
     if not text:
         return None
     if is_survival(text):
-        return read_survival(text, frame)
+        return read_survival(text, frame, causes=causes)
     if text in frame.columns:
         return frame[text]
     if text.startswith("`") and text.strip("`") in frame.columns:
@@ -267,7 +283,7 @@ def _materialise(text: str, frame: pd.DataFrame) -> Any:
     try:
         with np.errstate(all="ignore"):  # what is not finite gets its own error, naming term and row
             return Formula(f"1 + ({quote_dotted(text, list(frame.columns))})").get_model_matrix(
-                frame, output="numpy", na_action="raise"
+                frame, output="numpy", na_action="raise", context=TRANSFORMS_ADDED
             )
     except FormulaicError as error:
         raise FormulaError(f"the right side {text!r} cannot be evaluated: {error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import FormulaError, OutcomeError, shown
+from dxa_causal._core.warnings import CodingWarning, warn
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -37,24 +38,54 @@ _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SurvivalOutcome:
-    """Right-censored times, possibly with delayed entry.
+    """Right-censored times, possibly with delayed entry and several causes.
 
     Attributes
     ----------
     time : (n,) ndarray
         Time of event or censoring, unit of the data.
     event : (n,) ndarray of int64
-        1 = event, 0 = censored.
+        1 = event, 0 = censored; k = the k-th of `causes` where there are several.
     entry : (n,) ndarray or None
         Start of observation, exclusive; None when all enter at the origin.
     time_name : str
         How the formula calls the time, for labels.
+    event_name : str
+        How the formula calls the event, for messages.
+    causes : tuple
+        What the codes 1, 2, ... stand for.
     """
 
     time: FloatArray
     event: IntArray
     entry: FloatArray | None
     time_name: str
+    event_name: str
+    causes: tuple[Any, ...] = (1,)
+
+    def cause_code(self, cause: Any) -> int:
+        """Code of `cause`; None will do where there is only one."""
+        known = ", ".join(shown(c) for c in self.causes)
+        if cause is None:
+            if len(self.causes) == 1:
+                return 1
+            raise OutcomeError(
+                f"{self.event_name!r} holds {len(self.causes)} causes ({known}); say which one is meant: "
+                f"cause={shown(self.causes[0])}"
+            )
+        for code, label in enumerate(self.causes, start=1):
+            if label == cause:
+                if not (self.event == code).any():
+                    raise OutcomeError(f"cause={shown(cause)} never happens in the {self.event.size} rows analysed")
+                return code
+        raise OutcomeError(
+            f"cause={shown(cause)} is never seen in {self.event_name!r}; its causes are {known} (0 or the first "
+            "category is censoring)"
+        )
+
+    def of_cause(self, code: int) -> SurvivalOutcome:
+        """The same times with one cause as the event and the others as censoring."""
+        return replace(self, event=(self.event == code).astype(np.int64), causes=(self.causes[code - 1],))
 
 
 def is_survival(text: str) -> bool:
@@ -62,11 +93,12 @@ def is_survival(text: str) -> bool:
     return re.match(r"\s*Surv\s*\(", text) is not None
 
 
-def read_survival(text: str, frame: pd.DataFrame) -> SurvivalOutcome:
+def read_survival(text: str, frame: pd.DataFrame, *, causes: bool = False) -> SurvivalOutcome:
     """Evaluate ``Surv(time, event)`` or ``Surv(entry, time, event)`` on complete rows.
 
     Arguments are columns or simple expressions of columns (``status == 2``,
-    ``age + futime / 12``).
+    ``age + futime / 12``). With `causes` the event may be 0 = censored and 1,
+    2, ... = causes, or a categorical whose first category is censoring.
     """
     arguments, kind = _surv_arguments(text, frame)
     names = [ast.unparse(a) for a in arguments]
@@ -82,7 +114,12 @@ def read_survival(text: str, frame: pd.DataFrame) -> SurvivalOutcome:
     else:
         raise FormulaError(f"{text}: write Surv(time, event) or Surv(entry, time, event)")
     times = _times(time, _original(time_name, frame), frame.index)
-    events = _events(event, _original(event_name, frame), frame.index)
+    labels: tuple[Any, ...] = (1,)
+    event_name = _original(event_name, frame)
+    if causes:
+        events, labels = _causes(event, event_name, frame.index)
+    else:
+        events = _events(event, event_name, frame.index)
     if entry is not None:
         late = np.flatnonzero(entry >= times)
         if late.size:
@@ -91,7 +128,7 @@ def read_survival(text: str, frame: pd.DataFrame) -> SurvivalOutcome:
                 f"{text}: entry must come before exit; {late.size} rows do not, first row {shown(frame.index[i])} with "
                 f"entry {entry[i]:g} and exit {times[i]:g}"
             )
-    return SurvivalOutcome(times, events, entry, _original(time_name, frame))
+    return SurvivalOutcome(times, events, entry, _original(time_name, frame), event_name, labels)
 
 
 def _placeholder(i: int) -> str:
@@ -199,3 +236,46 @@ def _events(values: Any, name: str, index: pd.Index) -> IntArray:
         f"event {name!r} must be 0 (censored) or 1 (event), but holds {listed}; name one event, for instance "
         f"Surv(..., {name} == {one:g}), and make codes for unknown missing"
     )
+
+
+def _causes(values: Any, name: str, index: pd.Index) -> tuple[IntArray, tuple[Any, ...]]:
+    """Codes 0 = censored, 1, 2, ... and the causes they stand for."""
+    series = _as_series(values, index)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        labels = tuple(series.cat.categories[1:])
+        if not labels:
+            raise OutcomeError(
+                f"event {name!r} has one category ({shown(series.cat.categories[0])}), which stands for censoring; "
+                "name the causes after it"
+            )
+        return np.asarray(series.cat.codes, dtype=np.int64), labels
+    if pd.api.types.is_bool_dtype(series.dtype):
+        return np.asarray(series, dtype=np.int64), (1,)
+    found = pd.unique(series)
+    listed = ", ".join(shown(v) for v in sorted(found, key=str)[:6])
+    if not pd.api.types.is_numeric_dtype(series.dtype):
+        raise OutcomeError(
+            f"event {name!r} holds text ({listed}); make it a categorical whose first category is censoring: "
+            f"pd.Categorical(data[{name!r}], categories=['censored', ...])"
+        )
+    codes: FloatArray = np.asarray(series, dtype=np.float64)
+    wrong = np.flatnonzero((codes < 0) | (codes != np.floor(codes)) | ~np.isfinite(codes))
+    if wrong.size:
+        raise OutcomeError(
+            f"event {name!r} must be 0 (censored) or a whole number 1, 2, ... naming the cause; {wrong.size} values "
+            f"are not, first row {shown(series.index[wrong[0]])} with {codes[wrong[0]]:g}"
+        )
+    seen = np.unique(codes[codes > 0])
+    if seen.size > 10:
+        raise OutcomeError(
+            f"event {name!r} holds {seen.size} different causes, more than 10; are time and event exchanged? "
+            "Write Surv(time, event), or group the causes first"
+        )
+    if not (codes == 0).any() and set(seen) <= {1.0, 2.0}:
+        warn(
+            f"no row is censored: event {name!r} holds {listed} and 0 would be censoring. Right if everyone was "
+            f"followed to an event; if 1 means censored (R's coding of one event), write Surv(..., {name} == 2)",
+            CodingWarning,
+        )
+    position = np.searchsorted(seen, codes) + 1
+    return np.where(codes > 0, position, 0).astype(np.int64), tuple(int(c) for c in seen) or (1,)

@@ -16,16 +16,17 @@ _ARGUMENTS = {
     "cluster": "cluster={!r}",
     "offset": "offset={!r}",
     "weights": "weights={!r}",
+    "tt": "time_varying={{{!r}: 'log(t)'}}",
+    "ridge": "ridge=... with {} as plain terms",
+    "frailty": "frailty={!r}",
+    "frailty.gamma": "frailty={!r}",
+    "frailty.gaussian": "frailty={!r}, frailty_distribution='gaussian'",
 }
 # R functions under another name in formulaic.
 _R_NAMES = {
     "factor": "C({})",
     "as.factor": "C({})",
-    "ns": "cr({}, df=...)",
-    "pspline": "bs({}, df=...)",
-    "sqrt": "np.sqrt({})",
-    "rcs": "cr({}, df=...)",
-    "tt": "{} in a start-stop data set",
+    "pspline": "cr({}, df=...) or rcs({}, 4)",
 }
 _CALL = re.compile(r"^([A-Za-z_.][\w.]*)\s*\((.*)\)$", re.DOTALL)
 
@@ -92,10 +93,10 @@ def _refuse_r_terms(token: str) -> None:
     if match is None:
         return
     name, inside = match.group(1), match.group(2).strip()
-    if name.startswith("frailty"):
-        raise FormulaError(f"{token}: frailty models are not available yet")
     if name in _ARGUMENTS:
         argument = _ARGUMENTS[name].format(inside)
         raise FormulaError(f"{token} stands in the formula; pass it as an argument: {argument}, and take it out here")
     if name in _R_NAMES:
-        raise FormulaError(f"{token}: {name}() is not known here; write {_R_NAMES[name].format(inside.split(',')[0])}")
+        raise FormulaError(
+            f"{token}: {name}() is not known here; write {_R_NAMES[name].replace('{}', inside.split(',')[0])}"
+        )

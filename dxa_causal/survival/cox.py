@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,15 +11,28 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import CollinearityError, OutcomeError, PredictorError, shown
-from dxa_causal._core.options import Missing, Ties, check_option
-from dxa_causal._core.warnings import ConvergenceWarning, SeparationWarning, warn
+from dxa_causal._core.errors import CollinearityError, OptionError, OutcomeError, PredictorError, shown
+from dxa_causal._core.options import Missing, Ties, WeightType, check_option
+from dxa_causal._core.warnings import AllCensoredWarning, ConvergenceWarning, OverlapWarning, SeparationWarning, warn
 from dxa_causal._design import Design, build_design, refuse_collinear
 from dxa_causal._numerics.times import RankedTimes, rank_times
 from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result, read_only, wald_columns
 from dxa_causal.results.provenance import format_call
-from dxa_causal.survival._kernels.cox import CoxData, CoxEstimate, maximise, prepare, score_residuals
+from dxa_causal.survival._kernels.cox import (
+    BRESLOW,
+    EFRON,
+    FREQUENCY,
+    CoxData,
+    CoxEstimate,
+    cumulate,
+    increments,
+    maximise,
+    prepare,
+    score_residuals,
+)
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
+from dxa_causal.survival._kernels.time_varying import maximise_time_varying
+from dxa_causal.survival.time_functions import time_function
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,15 +53,25 @@ class CoxFit(Result):
     covariance : (p, p) ndarray
         Of the coefficients; the sandwich when `robust`.
     covariance_model : (p, p) ndarray
-        Inverse information.
+        Inverse information. With a ridge `covariance` is the inverse of the
+        penalised information (R's ``var``) and this the variance of the
+        penalised estimate, H^-1 I H^-1 (R's ``var2``).
     robust : bool
-    ties : {"efron", "breslow"}
+    ties : {"efron", "breslow", "exact"}
     strata, cluster, weights, offset : str or None
         Columns used.
+    weight_type : {"case", "frequency", "probability"}
+    ridge : float or None
+    firth : bool
+    time_varying : tuple of (str, str)
+        Columns multiplied by a function of time; their coefficients stand last.
     log_likelihood, log_likelihood_null : float
-        Log partial likelihood at the estimate and at zero.
+        Log partial likelihood at the estimate and at zero; without the ridge,
+        with Firth's penalty.
     nobs, n_events : int
-        Rows and events used (not weighted).
+        Rows and events used (not weighted, unless the weights are frequencies).
+    df : float
+        Number of coefficients; with a ridge, what is effectively left of them.
     n_iter : int
     converged : bool
     """
@@ -64,10 +88,15 @@ class CoxFit(Result):
     cluster: str | None
     weights: str | None
     offset: str | None
+    weight_type: WeightType
+    ridge: float | None
+    firth: bool
+    time_varying: tuple[tuple[str, str], ...]
     log_likelihood: float
     log_likelihood_null: float
     nobs: int
     n_events: int
+    df: float
     n_iter: int
     converged: bool
     provenance: Provenance
@@ -93,18 +122,18 @@ class CoxFit(Result):
 
         `bic` counts events, not rows, as R does.
         """
-        p = len(self.terms)
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "nobs": [self.nobs],
                 "n_events": [self.n_events],
                 "log_likelihood": [self.log_likelihood],
                 "log_likelihood_null": [self.log_likelihood_null],
-                "aic": [-2 * self.log_likelihood + 2 * p],
-                "bic": [-2 * self.log_likelihood + np.log(self.n_events) * p],
-                "concordance": [self.concordance],
+                "aic": [-2 * self.log_likelihood + 2 * self.df],
+                "bic": [-2 * self.log_likelihood + np.log(self.n_events) * self.df],
             }
         )
+        # one linear predictor per row is what a concordance compares
+        return table if self.time_varying else table.assign(concordance=self.concordance)
 
     @cached_property
     def concordance(self) -> float:
@@ -116,6 +145,7 @@ class CoxFit(Result):
     @cached_property
     def linear_predictor(self) -> FloatArray:
         """The sum x'beta + offset of the rows analysed, (nobs,)."""
+        self.refuse_time_varying("a linear predictor")
         # Row by row in one order of summation: equal rows get equal values, whatever BLAS does.
         value = np.zeros(self.nobs)
         for k, beta in enumerate(self.coefficients):
@@ -126,6 +156,9 @@ class CoxFit(Result):
     @cached_property
     def score_residuals(self) -> FloatArray:
         """Score residuals of the rows analysed, not weighted, (nobs, p)."""
+        self.refuse_time_varying("score residuals of the rows")
+        if self.ties == "exact":
+            raise OptionError("score residuals are not defined for ties='exact'; use ties='efron' or 'breslow'")
         full = np.zeros_like(self.design.x)
         # a covariate divided by its scale has its score divided by it too
         full[self.data.sets.order] = score_residuals(self.data, self.estimate.beta) * self.data.scale
@@ -134,7 +167,7 @@ class CoxFit(Result):
     @cached_property
     def likelihood_ratio_test(self) -> HypothesisTest:
         """All coefficients zero; the model-based test, also for a robust fit."""
-        return _chi_square(2 * (self.log_likelihood - self.log_likelihood_null), len(self.terms), "likelihood ratio")
+        return _chi_square(2 * (self.log_likelihood - self.log_likelihood_null), self.df, "likelihood ratio")
 
     @cached_property
     def wald_test(self) -> HypothesisTest | NotApplicable:
@@ -154,6 +187,43 @@ class CoxFit(Result):
         value = float(g @ np.linalg.solve(self.estimate.information_null, g)) if g.size else 0.0
         return _chi_square(value, g.size, "score")
 
+    def baseline_cumulative_hazard(self, *, centered: bool = False) -> pd.DataFrame:
+        """Cumulative baseline hazard at each event time, by stratum.
+
+        Parameters
+        ----------
+        centered : bool
+            At the mean of every covariate instead of at zero (and offset zero).
+
+        Returns
+        -------
+        DataFrame
+            group (the stratum), time, estimate. Efron's increments for an
+            Efron fit, Breslow's for others.
+        """
+        self.refuse_time_varying("a baseline hazard")
+        sets = self.data.sets
+        inc = increments(self.data, self.estimate.beta)
+        zero = np.zeros(len(self.terms)) if centered else self.data.centre
+        shift = -float((zero / self.data.scale) @ self.estimate.beta) if not centered else 0.0
+        labels = np.array(self.stratum_labels or ("all",), dtype=object)
+        return pd.DataFrame(
+            {
+                "group": labels[sets.group_stratum],
+                "time": self.times.distinct[sets.group_rank],
+                "estimate": cumulate(inc.hazard, sets.group_closes) * np.exp(shift - inc.centre),
+            }
+        )
+
+    def refuse_time_varying(self, what: str) -> None:
+        """Raise `OptionError` where effects that change with time leave `what` undefined."""
+        if self.time_varying:
+            named = ", ".join(f"{column}: {function}" for column, function in self.time_varying)
+            raise OptionError(
+                f"{what} is not defined for a fit with time_varying={{{named}}}: the covariates of a row change with "
+                "time. Split the follow-up (followup.split) and fit start-stop rows"
+            )
+
     def predict(
         self,
         new: Any = None,
@@ -167,9 +237,10 @@ class CoxFit(Result):
         Parameters
         ----------
         new : pandas or polars frame, optional
-        type : {"lp", "risk", "survival", "cumulative_hazard"}
+        type : {"lp", "risk", "survival", "cumulative_hazard", "rmst", "median"}
         times : (k,) array_like, optional
-            For the last two; all event times when omitted.
+            For survival and cumulative hazard, all event times when omitted;
+            for rmst the horizon.
         conf_level : float
 
         Returns
@@ -191,7 +262,9 @@ class CoxFit(Result):
         notes = [
             f"ties: {self.ties}"
             + (f"; strata: {self.strata}" if self.strata else "")
-            + (f"; weights: {self.weights}" if self.weights else "")
+            + (f"; {self.weight_type} weights: {self.weights}" if self.weights else "")
+            + (f"; ridge {self.ridge:g}, effective df {self.df:.3g}" if self.ridge else "")
+            + ("; Firth's correction" if self.firth else "")
             + (f"; offset: {self.offset}" if self.offset else "")
             + ("; robust standard errors" if self.robust else "")
             + (f", clustered on {self.cluster}" if self.cluster else "")
@@ -208,9 +281,14 @@ def cox(
     ties: Ties = "efron",
     strata: str | None = None,
     cluster: str | None = None,
+    id: str | None = None,
     weights: str | None = None,
+    weight_type: WeightType = "case",
     offset: str | None = None,
     robust: bool | None = None,
+    ridge: float | None = None,
+    firth: bool = False,
+    time_varying: Mapping[str, str] | None = None,
     missing: Missing = "drop",
 ) -> CoxFit:
     r"""Fit Cox's proportional hazards model by maximum partial likelihood.
@@ -223,18 +301,35 @@ def cox(
         event is 0/1, boolean or an expression such as ``status == 2``.
     data : pandas or polars frame
         One row per subject or, for start-stop data, per interval.
-    ties : {"efron", "breslow"}
+    ties : {"efron", "breslow", "exact"}
+        "exact" is the conditional likelihood of truly discrete times, as in R;
+        it takes neither weights nor robust errors.
     strata : str, optional
         Column; each value has its own baseline hazard.
     cluster : str, optional
         Column naming the unit whose rows belong together; implies `robust`.
+    id : str, optional
+        Column naming the person in start-stop data: rows of one person that
+        overlap are then an error.
     weights : str, optional
-        Column of case weights (positive). Weights that are not whole numbers
-        imply `robust`, as in R.
+        Column of weights (positive).
+    weight_type : {"case", "frequency", "probability"}
+        "case" as R's coxph: weights that are not whole numbers imply `robust`.
+        "frequency": a row stands for so many rows, also among its ties.
+        "probability": sampling weights; implies `robust`.
     offset : str, optional
         Column added to the linear predictor.
     robust : bool, optional
         Sandwich standard errors. None decides as above.
+    ridge : float, optional
+        Penalty ``ridge / 2 * sum(beta**2)`` on the coefficients as they stand
+        (scale the covariates first where their units differ).
+    firth : bool
+        Firth's correction: half the log determinant of the information is
+        added, which keeps estimates finite under separation.
+    time_varying : mapping of str to str, optional
+        Column and function of time, ``{"karno": "log(t + 20)"}``: adds the
+        term ``tt(karno)`` with the value karno times the function.
     missing : {"drop", "raise"}
         Complete cases, counted in ``provenance``, or an error.
 
@@ -285,52 +380,108 @@ def cox(
     ['age', 'C(sex)[T.male]', 'grip_kg']
     """
     check_option("ties", ties, Ties)
-    arguments = {"strata": strata, "cluster": cluster, "weights": weights, "offset": offset}
+    check_option("weight_type", weight_type, WeightType)
+    _refuse_combinations(ties, weights, cluster, robust, ridge, firth, time_varying)
+    arguments = {"strata": strata, "cluster": cluster, "id": id, "weights": weights, "offset": offset}
+    effects = dict(time_varying or {})
+    arguments |= {f"time_varying {name}": name for name in effects}
     design = build_design(formula, data, arguments=arguments, missing=missing)
     outcome = design.survival
-    n_events = int(outcome.event.sum())
-    if n_events == 0:
+    if not outcome.event.any():
         raise OutcomeError(
             f"no event: all {outcome.event.size} rows analysed are censored, so no hazard ratio can be estimated; "
             f"is the event coded as meant in {design.parts.outcome!r}?"
         )
     weight = design.number(weights, argument="weights", positive=True)
+    whole = weight is None or bool(np.all(weight == np.floor(weight)))
+    if weight_type == "frequency" and not whole:
+        raise PredictorError(f"weights={weights!r} must be whole numbers when weight_type='frequency'")
     codes, labels = stratum_codes(design, strata)
+    _warn_empty_strata(outcome.event, codes, labels, strata)
     if cluster is not None and design.rows.frame[cluster].nunique() < 2:
         raise PredictorError(f"cluster={cluster!r} has one value in the rows analysed; robust errors need several")
     times = rank_times(outcome.time, outcome.entry)
     _refuse_empty_intervals(design, times)
+    _check_overlap(design, times, codes, id=id, cluster=cluster)
     refuse_collinear(design, codes)
+    changing = [np.asarray(design.number(name, argument="time_varying")) for name in effects]
+    terms = (*design.terms, *(f"tt({name})" for name in effects))
     data_sorted = prepare(
-        design.x,
+        np.column_stack([design.x, *changing]) if changing else design.x,
         build_risk_sets(times, outcome.event, codes),
         weight=weight,
         offset=design.number(offset, argument="offset"),
-        efron=ties == "efron",
+        ties=FREQUENCY if weight_type == "frequency" and ties == "efron" else EFRON if ties == "efron" else BRESLOW,
     )
-    estimate = maximise(data_sorted)
-    _report_convergence(estimate, design.terms, strata)
-    inverse = np.asarray(np.linalg.inv(estimate.information), dtype=np.float64)
+    penalty = None if ridge is None else ridge / data_sorted.scale**2
+    score = None
+    if effects:
+        at = times.distinct[data_sorted.sets.group_rank]
+        functions = np.column_stack([time_function(text, at) for text in effects.values()])
+        changed = maximise_time_varying(data_sorted, functions, penalty=penalty)
+        data_sorted, estimate, score = changed.data, changed.estimate, changed.score
+        penalty = None if ridge is None else ridge / data_sorted.scale**2
+    elif firth:
+        from dxa_causal.survival._kernels.firth import maximise_firth
+
+        estimate = maximise_firth(data_sorted)
+    elif ties == "exact":
+        from dxa_causal.survival._kernels.exact import maximise_exact
+
+        estimate = maximise_exact(data_sorted)
+    else:
+        estimate = maximise(data_sorted, penalty=penalty)
+    _report_convergence(estimate, terms, strata)
+    if penalty is None:
+        inverse = np.asarray(np.linalg.inv(estimate.information), dtype=np.float64)
+        model, df = inverse, float(len(terms))
+    else:
+        inverse = np.asarray(np.linalg.inv(estimate.information + np.diag(penalty)), dtype=np.float64)
+        model = inverse @ estimate.information @ inverse
+        df = float(np.trace(inverse @ estimate.information))
     if robust is None:
-        robust = cluster is not None or (weight is not None and bool(np.any(weight != np.floor(weight))))
-    covariance = _sandwich(data_sorted, estimate, inverse, design, cluster) if robust else inverse
+        robust = weights is not None and (weight_type == "probability" or (weight_type == "case" and not whole))
+        robust = robust or cluster is not None
+    if robust and score is None:
+        score = score_residuals(data_sorted, estimate.beta)
+    covariance = (
+        inverse
+        if score is None or not robust
+        else _sandwich(score, data_sorted, inverse, design.column(cluster), frequency=weight_type == "frequency")
+    )
     rescale = np.outer(data_sorted.scale, data_sorted.scale)
-    call = format_call("survival.cox", formula, ties=ties, **arguments, robust=robust or None)
+    count = np.ones(outcome.event.size) if weight is None or weight_type != "frequency" else weight
+    call = format_call(
+        "survival.cox",
+        formula,
+        ties=ties,
+        **{k: v for k, v in arguments.items() if k.isidentifier()},
+        weight_type=None if weight_type == "case" else weight_type,
+        robust=robust or None,
+        ridge=ridge,
+        firth=firth or None,
+        time_varying=str(effects) if effects else None,
+    )
     return CoxFit(
-        terms=tuple(design.terms),
+        terms=terms,
         coefficients=read_only(estimate.beta / data_sorted.scale),
         covariance=read_only(covariance / rescale),
-        covariance_model=read_only(inverse / rescale),
+        covariance_model=read_only(model / rescale),
         robust=robust,
         ties=ties,
         strata=strata,
         cluster=cluster,
         weights=weights,
         offset=offset,
+        weight_type=weight_type,
+        ridge=ridge,
+        firth=firth,
+        time_varying=tuple(effects.items()),
         log_likelihood=estimate.log_likelihood,
         log_likelihood_null=estimate.log_likelihood_null,
-        nobs=outcome.event.size,
-        n_events=n_events,
+        nobs=int(count.sum()),
+        n_events=int((count * outcome.event).sum()),
+        df=df,
         n_iter=estimate.n_iter,
         converged=estimate.converged,
         provenance=design.provenance(call),
@@ -340,6 +491,69 @@ def cox(
         data=data_sorted,
         estimate=estimate,
     )
+
+
+def _refuse_combinations(
+    ties: Ties,
+    weights: str | None,
+    cluster: str | None,
+    robust: bool | None,
+    ridge: float | None,
+    firth: bool,
+    time_varying: Mapping[str, str] | None,
+) -> None:
+    if ties == "exact":
+        for name, given in (("weights", weights), ("cluster", cluster), ("robust", robust or None)):
+            if given is not None:
+                raise OptionError(f"{name}={given!r} cannot be combined with ties='exact'; use 'efron' or 'breslow'")
+        if ridge is not None or firth or time_varying:
+            raise OptionError("ties='exact' takes no ridge, firth or time_varying; use 'efron' or 'breslow'")
+    if ridge is not None and not ridge >= 0:
+        raise OptionError(f"ridge={ridge!r} must be zero or positive")
+    if firth and (ridge is not None or time_varying or robust or cluster is not None):
+        raise OptionError("firth=True takes no ridge, time_varying, robust or cluster: its errors are model-based")
+
+
+def _warn_empty_strata(event: IntArray, codes: IntArray | None, labels: tuple[Any, ...], strata: str | None) -> None:
+    if codes is None:
+        return
+    empty = [labels[k] for k in np.flatnonzero(np.bincount(codes, event, len(labels)) == 0)]
+    if empty:
+        named = ", ".join(shown(v) for v in empty[:5]) + (" ..." if len(empty) > 5 else "")
+        warn(
+            f"{len(empty)} of {len(labels)} strata of {strata!r} have no event and add nothing to the fit: {named}",
+            AllCensoredWarning,
+        )
+
+
+def _check_overlap(
+    design: Design, times: RankedTimes, codes: IntArray | None, *, id: str | None, cluster: str | None
+) -> None:
+    """Refuse overlapping rows of one `id`; warn where a cluster looks like a person and overlaps."""
+    name = id or cluster
+    if name is None or times.entry_rank is None:
+        return
+    person = pd.factorize(design.rows.frame[name])[0]
+    stratum = np.zeros_like(person) if codes is None else codes
+    order = np.lexsort((times.rank, times.entry_rank, stratum, person))
+    before, after = order[:-1], order[1:]
+    same = (person[before] == person[after]) & (stratum[before] == stratum[after])
+    overlap = same & (times.entry_rank[after] < times.rank[before])
+    chained = same & (times.entry_rank[after] == times.rank[before])
+    # rows of a family or a hospital overlap as a rule; those of a person follow one another
+    if not overlap.any() or (id is None and overlap.sum() >= chained.sum()):
+        return
+    i = int(np.flatnonzero(overlap)[0])
+    a, b = before[i], after[i]
+    entry, time, index = design.survival.entry, design.survival.time, design.index
+    assert entry is not None
+    found = (
+        f"{int(overlap.sum())} rows overlap another row of the same {name!r}: first "
+        f"{shown(design.rows.frame[name].iloc[a])} with rows {shown(index[a])} ({entry[a]:g}, {time[a]:g}] and {shown(index[b])} ({entry[b]:g}, {time[b]:g}]"
+    )
+    if id is not None:
+        raise OutcomeError(f"{design.parts.outcome}: {found}; a person counts once at any time")
+    warn(f"{found}; if {name!r} is a person, it counts twice there", OverlapWarning)
 
 
 def stratum_codes(design: Design, strata: str | None) -> tuple[IntArray | None, tuple[Any, ...]]:
@@ -363,7 +577,7 @@ def _refuse_empty_intervals(design: Design, times: RankedTimes) -> None:
         )
 
 
-def _report_convergence(estimate: CoxEstimate, terms: list[str], strata: str | None) -> None:
+def _report_convergence(estimate: CoxEstimate, terms: tuple[str, ...], strata: str | None) -> None:
     if estimate.singular:
         within = " within strata" if strata else ""
         weakest = int(np.argmin(np.diag(estimate.information)))
@@ -383,20 +597,20 @@ def _report_convergence(estimate: CoxEstimate, terms: list[str], strata: str | N
 
 
 def _sandwich(
-    data: CoxData, estimate: CoxEstimate, inverse: FloatArray, design: Design, cluster: str | None
+    score: FloatArray, data: CoxData, inverse: FloatArray, cluster: pd.Series | None, *, frequency: bool
 ) -> FloatArray:
-    scores = score_residuals(data, estimate.beta) * data.weight[:, None]
-    column = design.column(cluster)
-    if column is not None:
-        codes = pd.factorize(column)[0][data.sets.order]
-        summed = np.zeros((int(codes.max()) + 1, scores.shape[1]))
-        np.add.at(summed, codes, scores)
-        scores = summed
+    if cluster is None:
+        # a row that stands for w rows is w independent units, each with its own score
+        scores = score * (np.sqrt(data.weight) if frequency else data.weight)[:, None]
+    else:
+        codes = pd.factorize(cluster)[0][data.sets.order]
+        scores = np.zeros((int(codes.max()) + 1, score.shape[1]))
+        np.add.at(scores, codes, score * data.weight[:, None])
     dfbeta = scores @ inverse
-    return dfbeta.T @ dfbeta
+    return np.asarray(dfbeta.T @ dfbeta)
 
 
-def _chi_square(statistic: float, df: int, name: str) -> HypothesisTest:
+def _chi_square(statistic: float, df: float, name: str) -> HypothesisTest:
     from scipy import special
 
     p_value = float(special.chdtrc(df, statistic)) if df else float("nan")

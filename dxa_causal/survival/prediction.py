@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from dxa_causal.survival.cox import CoxFit
 
 FloatArray = npt.NDArray[np.float64]
-PredictionType = Literal["lp", "risk", "survival", "cumulative_hazard"]
+_BLOCK = 4_000_000  # values of rows x times held at a time
+
+PredictionType = Literal["lp", "risk", "survival", "cumulative_hazard", "rmst", "median"]
 
 
 def predict_cox(
@@ -31,7 +33,7 @@ def predict_cox(
     times: npt.ArrayLike | None = None,
     conf_level: float = 0.95,
 ) -> pd.DataFrame:
-    r"""Linear predictor, relative risk, survival or cumulative hazard of given rows.
+    r"""Linear predictor, relative risk, survival, cumulative hazard, restricted mean or median of given rows.
 
     Parameters
     ----------
@@ -39,15 +41,18 @@ def predict_cox(
     new : pandas or polars frame, optional
         The rows analysed when omitted. Needs the covariates and, for a
         stratified fit, the stratum.
-    type : {"lp", "risk", "survival", "cumulative_hazard"}
+    type : {"lp", "risk", "survival", "cumulative_hazard", "rmst", "median"}
     times : (k,) array_like, optional
-        All event times of the row's stratum when omitted.
+        All event times of the row's stratum when omitted; for rmst the
+        horizons, the last time observed when omitted.
     conf_level : float
 
     Returns
     -------
     DataFrame
-        row, time (last two types), estimate, std_error, conf_low, conf_high.
+        row, time (of survival, cumulative hazard and rmst), estimate,
+        std_error (not of the median, whose limits are those times at which
+        the limits of the curve reach one half), conf_low, conf_high.
 
     Notes
     -----
@@ -67,7 +72,9 @@ def predict_cox(
         d = \sum_{s \le t} A_s (x - \bar x_s),
 
     (Tsiatis 1981; Therneau & Grambsch 2000, section 10.2). Limits are taken
-    on the scale of log S.
+    on the scale of log S. The restricted mean is :math:`\int_0^\tau \hat S(t
+    \mid x)\,dt`; its variance follows from that of the hazard, each increment
+    weighing by the area :math:`\int_s^\tau \hat S` behind it.
 
     References
     ----------
@@ -76,12 +83,18 @@ def predict_cox(
     check_option("type", type, PredictionType)
     check_conf_level(conf_level)
     z = float(special.ndtri(0.5 + conf_level / 2))
+    fit.refuse_time_varying("a prediction")
+    if times is not None and type == "median":
+        raise OptionError("times= has no meaning for type='median'")
     x, index, codes, offset = _rows(fit, new)
     if type in ("lp", "risk"):
         if times is not None:
             raise OptionError(f"times= belongs to type='survival' or 'cumulative_hazard', not to type={type!r}")
         return _relative(fit, x, index, codes, offset, type=type, z=z)
-    return _curves(fit, x, index, codes, offset, times=times, type=type, z=z)
+    if type == "rmst":
+        return _restricted_mean(fit, x, index, codes, offset, times=times, z=z)
+    curves = _curves(fit, x, index, codes, offset, times=times, type=type, z=z)
+    return _median(curves, index) if type == "median" else curves
 
 
 def _rows(fit: CoxFit, new: Any) -> tuple[FloatArray, pd.Index, npt.NDArray[np.int64], FloatArray]:
@@ -166,7 +179,7 @@ def _curves(
     if times is not None:
         times = check_times(times)
         _warn_beyond(times, float(fit.design.survival.time.max()))
-    frames = [pd.DataFrame({"order": [], "row": index[:0], "time": [], "hazard": [], "std_error": []})]
+    frames = [pd.DataFrame({"place": [], "row": index[:0], "time": [], "hazard": [], "std_error": []})]
     for code in np.unique(codes):
         groups = np.flatnonzero(sets.group_stratum == code)
         at = group_time[groups] if times is None else times
@@ -191,7 +204,7 @@ def _curves(
         frames.append(
             pd.DataFrame(
                 {
-                    "order": np.repeat(rows, at.size),
+                    "place": np.repeat(rows, at.size),
                     "row": np.repeat(index[rows], at.size),
                     "time": np.tile(at, rows.size),
                     "hazard": cumulative.ravel(),
@@ -199,8 +212,10 @@ def _curves(
                 }
             )
         )
-    table = pd.concat(frames[1:] or frames).sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
+    table = pd.concat(frames[1:] or frames).sort_values("place", kind="stable", ignore_index=True)
     h, se = table.pop("hazard").to_numpy(), table.pop("std_error").to_numpy()
+    if type != "median":
+        table = table.drop(columns="place")
     if type == "cumulative_hazard":
         return table.assign(estimate=h, std_error=se, conf_low=np.maximum(h - z * se, 0.0), conf_high=h + z * se)
     survival = np.exp(-h)
@@ -209,6 +224,66 @@ def _curves(
         std_error=survival * se,
         conf_low=np.exp(-h - z * se),
         conf_high=np.exp(np.minimum(-h + z * se, 0.0)),
+    )
+
+
+def _median(curves: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
+    """First times at which a row's survival and its limits have come down to one half; missing if never."""
+    half = 0.5 + np.sqrt(np.finfo(np.float64).eps)
+    columns = {}
+    for name in ("estimate", "conf_low", "conf_high"):
+        below = curves[curves[name] <= half]
+        columns[name] = below.groupby("place", sort=False)["time"].first().reindex(range(len(index))).to_numpy()
+    return pd.DataFrame({"row": index, **columns})
+
+
+def _restricted_mean(
+    fit: CoxFit,
+    x: FloatArray,
+    index: pd.Index,
+    codes: npt.NDArray[np.int64],
+    offset: FloatArray,
+    *,
+    times: npt.ArrayLike | None,
+    z: float,
+) -> pd.DataFrame:
+    sets, scale = fit.data.sets, fit.data.scale
+    inc = increments(fit.data, fit.estimate.beta)
+    group_time = fit.times.distinct[sets.group_rank]
+    covariance = fit.covariance * np.outer(scale, scale)
+    standard = (x - fit.data.centre) / scale
+    linear = standard @ fit.estimate.beta + offset
+    last = float(fit.design.survival.time.max())
+    horizons = np.array([last]) if times is None else check_times(times)
+    if (horizons <= 0).any():
+        raise OptionError(f"times={horizons.min():g}: the horizon of a restricted mean must be positive")
+    _warn_beyond(horizons, last)
+    estimate, variance = np.zeros((len(x), horizons.size)), np.zeros((len(x), horizons.size))
+    for code in np.unique(codes):
+        for j, tau in enumerate(horizons):
+            groups = np.flatnonzero((sets.group_stratum == code) & (group_time < tau))
+            width = np.diff(np.concatenate([[0.0], group_time[groups], [tau]]))
+            hazard = np.concatenate([[0.0], np.cumsum(inc.hazard[groups])])
+            own = np.flatnonzero(codes == code)
+            for rows in np.array_split(own, 1 + own.size * width.size // _BLOCK):  # rows x times at once would not fit
+                risk = np.exp(linear[rows] - (inc.centre[groups[0]] if groups.size else 0.0))
+                area = np.exp(-risk[:, None] * hazard) * width
+                estimate[rows, j] = area.sum(axis=1)
+                behind = area[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
+                d = standard[rows] * (behind @ inc.hazard[groups])[:, None] - behind @ inc.drift[groups]
+                model = np.einsum("ij,jk,ik->i", d, covariance, d)
+                variance[rows, j] = risk**2 * (behind**2 @ inc.hazard_variance[groups] + model)
+    std_error = np.sqrt(variance).ravel()
+    value = estimate.ravel()
+    return pd.DataFrame(
+        {
+            "row": np.repeat(index, horizons.size),
+            "time": np.tile(horizons, len(x)),
+            "estimate": value,
+            "std_error": std_error,
+            "conf_low": value - z * std_error,
+            "conf_high": value + z * std_error,
+        }
     )
 
 

@@ -1,5 +1,5 @@
 """Numba kernels of the survival room: arrays in, small records out."""
 
-from dxa_causal.survival._kernels import concordance, cox
+from dxa_causal.survival._kernels import concordance, cox, exact, firth, time_varying
 
-__all__ = ["concordance", "cox"]
+__all__ = ["concordance", "cox", "exact", "firth", "time_varying"]

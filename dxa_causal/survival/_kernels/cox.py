@@ -21,6 +21,7 @@ Efron B. J Am Stat Assoc 1977;72:557-565. doi:10.1080/01621459.1977.10480613
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,9 @@ from dxa_causal._numerics.times import rank_times
 from dxa_causal.survival._kernels.risk_sets import IntArray, RiskSets, build_risk_sets
 
 FloatArray = npt.NDArray[np.float64]
+
+# How tied events share a risk set. With frequency weights a row stands for `weight` rows, each of them tied.
+BRESLOW, EFRON, FREQUENCY = 0, 1, 2
 
 _BLOCK = 512  # rows per matrix product: fits the cache for the usual number of covariates
 
@@ -69,9 +73,13 @@ def _step(g, i, j, s0, at_risk, x, risk, weight, event, last, before, entry_orde
 
 
 @inner
-def _efron_sums(s0, d, d0, dw, efron):
+def _efron_sums(s0, d, d0, dw, ties):
     """A, B, a, b, q and the log terms of one group."""
-    if d == 1 or not efron:
+    if ties == FREQUENCY:
+        d = int(np.rint(dw))
+        if d == 0:
+            return 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    if d == 1 or ties == BRESLOW:
         inverse = 1.0 / s0
         return dw * inverse, 0.0, dw * inverse * inverse, 0.0, 0.0, dw * np.log(s0)
     m = dw / d
@@ -125,7 +133,7 @@ def _risks(x, weight, offset, last, stratum, beta):
 
 
 @kernel
-def cox_derivatives(x, weight, offset, event, last, before, entry_order, stratum, group_closes, beta, efron):
+def cox_derivatives(x, weight, offset, event, last, before, entry_order, stratum, group_closes, beta, ties):
     """Log partial likelihood, gradient and information at `beta`.
 
     Parameters
@@ -139,7 +147,8 @@ def cox_derivatives(x, weight, offset, event, last, before, entry_order, stratum
     group_closes : (g,) int64
         1 where a group is the last of its stratum.
     beta : (p,) float64
-    efron : bool
+    ties : int
+        BRESLOW, EFRON or FREQUENCY.
 
     Returns
     -------
@@ -182,9 +191,13 @@ def cox_derivatives(x, weight, offset, event, last, before, entry_order, stratum
         for row in range(i + 1, top + 1):
             if event[row] == 1:
                 log_likelihood += weight[row] * eta[row]
-        if not s0 > 0.0:  # every risk underflowed
-            return -np.inf, gradient, information, expected
-        big_a, big_b, a, b, q, log_term = _efron_sums(s0, d, d0, dw, efron)
+        if not s0 > 0.0:
+            if dw == 0.0:  # rows of weight zero only
+                cumulative[g] = 0.0
+                tie_share[g] = 0.0
+                continue
+            return -np.inf, gradient, information, expected  # every risk underflowed
+        big_a, big_b, a, b, q, log_term = _efron_sums(s0, d, d0, dw, ties)
         log_likelihood -= log_term
         cumulative[g] = big_a
         tie_share[g] = big_b
@@ -193,6 +206,8 @@ def cox_derivatives(x, weight, offset, event, last, before, entry_order, stratum
             part = block[:filled]
             information -= np.dot(part.T, part)
             filled = 0
+        if a == 0.0:
+            continue
         root = np.sqrt(a)
         ratio = b / a
         for k in range(p):
@@ -236,38 +251,26 @@ def cox_derivatives(x, weight, offset, event, last, before, entry_order, stratum
 
 
 @kernel
-def cox_increments(x, weight, offset, event, last, before, entry_order, stratum, group_closes, beta, efron):
-    """Per-group sums behind the baseline hazard and the score residuals.
+def cox_increments(x, weight, offset, event, last, before, entry_order, stratum, group_closes, beta, ties):
+    """Per-group sums behind the baseline hazard and all residuals.
 
     Parameters as in :func:`cox_derivatives`. Risks are relative to the mean
-    of eta in the stratum: the hazard belongs to eta = centre.
+    of eta in the stratum: the sums belong to risks exp(eta - centre).
 
     Returns
     -------
-    hazard : (g,) float64
-        A: increments of the baseline cumulative hazard.
-    hazard_variance : (g,) float64
-        a.
-    tie_share : (g,) float64
-        B.
-    drift : (g, p) float64
-        a S1 - b D1: increments of the integral of the mean covariate.
-    tie_drift : (g, p) float64
-        b S1 - q D1.
-    mean : (g, p) float64
-        (A S1 - B D1) / weight of the events: mean covariate at the event.
+    scalars : (6, g) float64
+        A, B, a, b, q and the weight of the events.
+    s1, d1 : (g, p) float64
     centre : (g,) float64
-        Of the group's stratum: sums belong to risks exp(eta - centre).
+        Of the group's stratum.
     """
     m, p = x.shape
     n_groups = group_closes.shape[0]
     _, risk, centre = _risks(x, weight, offset, last, stratum, beta)
-    hazard = np.empty(n_groups)
-    hazard_variance = np.empty(n_groups)
-    tie_share = np.empty(n_groups)
-    drift = np.empty((n_groups, p))
-    tie_drift = np.empty((n_groups, p))
-    mean = np.empty((n_groups, p))
+    scalars = np.zeros((6, n_groups))
+    all_s1 = np.empty((n_groups, p))
+    all_d1 = np.empty((n_groups, p))
     s1 = np.zeros(p)
     d1 = np.zeros(p)
     s0 = 0.0
@@ -282,15 +285,17 @@ def cox_increments(x, weight, offset, event, last, before, entry_order, stratum,
         i, j, s0, at_risk, d, d0, dw = _step(
             g, i, j, s0, at_risk, x, risk, weight, event, last, before, entry_order, s1, d1
         )
-        big_a, big_b, a, b, q, _ = _efron_sums(s0, d, d0, dw, efron)
-        hazard[g] = big_a
-        hazard_variance[g] = a
-        tie_share[g] = big_b
-        for k in range(p):
-            drift[g, k] = a * s1[k] - b * d1[k]
-            tie_drift[g, k] = b * s1[k] - q * d1[k]
-            mean[g, k] = (big_a * s1[k] - big_b * d1[k]) / dw
-    return hazard, hazard_variance, tie_share, drift, tie_drift, mean, centre
+        if dw > 0.0:  # not so where all rows with the event have weight zero
+            big_a, big_b, a, b, q, _ = _efron_sums(s0, d, d0, dw, ties)
+            scalars[0, g] = big_a
+            scalars[1, g] = big_b
+            scalars[2, g] = a
+            scalars[3, g] = b
+            scalars[4, g] = q
+            scalars[5, g] = dw
+        all_s1[g] = s1
+        all_d1[g] = d1
+    return scalars, all_s1, all_d1, centre
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +309,8 @@ class CoxData:
     centre, scale : (p,) ndarray
     weight, offset : (m,) ndarray
     sets : RiskSets
-    efron : bool
+    ties : int
+        BRESLOW, EFRON or FREQUENCY.
     """
 
     x: FloatArray
@@ -313,13 +319,13 @@ class CoxData:
     weight: FloatArray
     offset: FloatArray
     sets: RiskSets
-    efron: bool
+    ties: int
 
     def arguments(self, beta: FloatArray) -> tuple[Any, ...]:
         """Arguments of both kernels at `beta` (standardised scale)."""
         s = self.sets
         rows = (self.x, self.weight, self.offset, s.event, s.last, s.before)
-        return (*rows, s.entry_order, s.group_stratum, s.group_closes, beta, self.efron)
+        return (*rows, s.entry_order, s.group_stratum, s.group_closes, beta, self.ties)
 
 
 def prepare(
@@ -328,7 +334,7 @@ def prepare(
     *,
     weight: FloatArray | None,
     offset: FloatArray | None,
-    efron: bool,
+    ties: int,
 ) -> CoxData:
     """Sort and standardise: the likelihood does not change, its conditioning does."""
     rows = sets.order
@@ -345,7 +351,7 @@ def prepare(
         weight=np.ones(rows.size) if weight is None else weight[rows],
         offset=np.zeros(rows.size) if offset is None else offset[rows],
         sets=sets,
-        efron=efron,
+        ties=ties,
     )
 
 
@@ -393,11 +399,44 @@ _STILL_MOVING = 0.05
 _FLAT = 1e-9
 
 
-def maximise(data: CoxData, *, max_iter: int = 50) -> CoxEstimate:
-    """Newton-Raphson with step halving from beta = 0."""
-    p = data.x.shape[1]
-    beta = np.zeros(p)
-    value, gradient, information, expected = cox_derivatives(*data.arguments(beta))
+Derivatives = Callable[[FloatArray], tuple[float, FloatArray, FloatArray, FloatArray]]
+
+
+def maximise(
+    data: CoxData,
+    *,
+    penalty: FloatArray | None = None,
+    start: FloatArray | None = None,
+    max_iter: int = 50,
+) -> CoxEstimate:
+    """Newton-Raphson with step halving from beta = 0 (or `start`).
+
+    Parameters
+    ----------
+    data : CoxData
+    penalty : (p,) ndarray, optional
+        Ridge: ``sum(penalty * beta**2) / 2`` is taken off the log-likelihood.
+    start : (p,) ndarray, optional
+        A start other than zero; what is reported at zero is then missing.
+    max_iter : int
+    """
+    return newton(lambda beta: cox_derivatives(*data.arguments(beta)), data.x.shape[1], penalty, start, max_iter)
+
+
+def newton(
+    derivatives: Derivatives,
+    p: int,
+    penalty: FloatArray | None = None,
+    start: FloatArray | None = None,
+    max_iter: int = 50,
+) -> CoxEstimate:
+    """Maximise a log-likelihood given its value, gradient, information and expected events at any beta.
+
+    The record holds the likelihood and the information without the penalty.
+    """
+    ridge = np.zeros(p) if penalty is None else penalty
+    beta = np.zeros(p) if start is None else start
+    value, gradient, information, expected = derivatives(beta)
     null = (value, gradient, information)
     diverging = np.zeros(p, dtype=bool)
     previous = (beta, value, information, expected)
@@ -407,7 +446,7 @@ def maximise(data: CoxData, *, max_iter: int = 50) -> CoxEstimate:
     moving = diverging
     while not converged and n_iter < max_iter:
         try:
-            factor = np.linalg.cholesky(information)
+            factor = np.linalg.cholesky(information + np.diag(ridge))
         except np.linalg.LinAlgError:
             # Singular at the start: the columns cannot be told apart. Singular later: a coefficient has run so far
             # that its information is gone; the step before is the last that can be reported.
@@ -417,18 +456,20 @@ def maximise(data: CoxData, *, max_iter: int = 50) -> CoxEstimate:
                 diverging = moving if moving.any() else np.abs(beta) == np.abs(beta).max()
                 converged = True
             break
-        half = np.linalg.solve(factor, gradient)
+        half = np.linalg.solve(factor, gradient - ridge * beta)
         step = np.linalg.solve(factor.T, half)
         small = float(half @ half) < _DECREMENT
         n_iter += 1
+        target = value - float(ridge @ beta**2) / 2
         for _ in range(30):
-            trial = cox_derivatives(*data.arguments(beta + step))
-            if np.isfinite(trial[0]) and trial[0] >= value - 1e-11 * abs(value) - 1e-12:
+            trial = derivatives(beta + step)
+            reached = trial[0] - float(ridge @ (beta + step) ** 2) / 2
+            if np.isfinite(trial[0]) and reached >= target - 1e-11 * abs(target) - 1e-12:
                 break
             step *= 0.5
         else:
             break  # no way up: reported as not converged
-        flat = abs(trial[0] - value) <= _FLAT * max(1.0, abs(trial[0]))
+        flat = abs(reached - target) <= _FLAT * max(1.0, abs(reached))
         previous = (beta, value, information, expected)
         beta = beta + step
         value, gradient, information, expected = trial
@@ -454,20 +495,60 @@ def maximise(data: CoxData, *, max_iter: int = 50) -> CoxEstimate:
 
 @dataclass(frozen=True, slots=True)
 class CoxIncrements:
-    """Named output of :func:`cox_increments`, on the standardised scale."""
+    """Sums at each event group, on the standardised scale, for risks exp(eta - centre).
+
+    Attributes
+    ----------
+    hazard, tie_share, a, b, q : (g,) ndarray
+        A, B, a, b and q of the module docstring; `hazard` holds the
+        increments of the baseline cumulative hazard.
+    weight : (g,) ndarray
+        Sum of the weights of the events.
+    s1, d1 : (g, p) ndarray
+    centre : (g,) ndarray
+    """
 
     hazard: FloatArray
-    hazard_variance: FloatArray
     tie_share: FloatArray
-    drift: FloatArray
-    tie_drift: FloatArray
-    mean: FloatArray
+    a: FloatArray
+    b: FloatArray
+    q: FloatArray
+    weight: FloatArray
+    s1: FloatArray
+    d1: FloatArray
     centre: FloatArray
+
+    @property
+    def hazard_variance(self) -> FloatArray:
+        """Increments of the variance of the cumulative hazard, (g,)."""
+        return self.a
+
+    @property
+    def drift(self) -> FloatArray:
+        """Increments of the integral of the mean covariate with respect to the hazard, (g, p)."""
+        return self.a[:, None] * self.s1 - self.b[:, None] * self.d1
+
+    @property
+    def tie_drift(self) -> FloatArray:
+        """What `drift` is too large by for a row with the event, (g, p)."""
+        return self.b[:, None] * self.s1 - self.q[:, None] * self.d1
+
+    @property
+    def expected(self) -> FloatArray:
+        """Sum of the covariates expected of the events, weighted, (g, p)."""
+        return self.hazard[:, None] * self.s1 - self.tie_share[:, None] * self.d1
+
+    @property
+    def mean(self) -> FloatArray:
+        """Mean covariate of the risk set at the events, (g, p); zero without weight."""
+        weight = np.where(self.weight > 0, self.weight, 1.0)
+        return self.expected / weight[:, None]
 
 
 def increments(data: CoxData, beta: FloatArray) -> CoxIncrements:
     """Per-group sums at `beta`."""
-    return CoxIncrements(*cox_increments(*data.arguments(beta)))
+    (hazard, tie_share, a, b, q, weight), s1, d1, centre = cox_increments(*data.arguments(beta))
+    return CoxIncrements(hazard, tie_share, a, b, q, weight, s1, d1, centre)
 
 
 def cumulate(values: FloatArray, closes: IntArray) -> FloatArray:
@@ -486,25 +567,47 @@ def _cumulate_in_place(total, closes):
                 total[g, k] += total[g - 1, k]
 
 
+def _own(data: CoxData, beta: FloatArray, inc: CoxIncrements) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Risk of each row, and the hazard and drift summed over the groups at which it is at risk."""
+    s = data.sets
+    risk = np.exp(data.offset + data.x @ beta - inc.centre[s.last])
+    late = s.before >= 0
+    sums = []
+    for values in (inc.hazard, inc.drift):
+        total = cumulate(values, s.group_closes)
+        own = total[s.last]
+        own[late] -= total[s.before[late]]
+        sums.append(own)
+    return risk, sums[0], sums[1]
+
+
 def score_residuals(data: CoxData, beta: FloatArray) -> FloatArray:
     """Score residuals of the rows ``sets.order``, standardised scale, not weighted.
 
     U_i = integral of (x_i - mean x at t) dM_i(t), with Efron's split of tied events.
     """
     s, inc = data.sets, increments(data, beta)
-    risk = np.exp(data.offset + data.x @ beta - inc.centre[s.last])[:, None]
-    hazard = cumulate(inc.hazard, s.group_closes)
-    drift = cumulate(inc.drift, s.group_closes)
-    own_hazard, own_drift = hazard[s.last], drift[s.last]
-    late = s.before >= 0
-    own_hazard[late] -= hazard[s.before[late]]
-    own_drift[late] -= drift[s.before[late]]
-    score = -risk * (data.x * own_hazard[:, None] - own_drift)
+    risk, hazard, drift = _own(data, beta, inc)
+    score = -risk[:, None] * (data.x * hazard[:, None] - drift)
     died = s.event == 1
     g = s.last[died]
     x = data.x[died]
-    score[died] += x - inc.mean[g] + risk[died] * (x * inc.tie_share[g][:, None] - inc.tie_drift[g])
+    score[died] += x - inc.mean[g] + risk[died, None] * (x * inc.tie_share[g][:, None] - inc.tie_drift[g])
     return score
+
+
+def information_over_time(data: CoxData, beta: FloatArray, inc: CoxIncrements, factor: FloatArray) -> FloatArray:
+    """Sum over event groups of `factor` (g,) times the group's part of the information, (p, p)."""
+    s = data.sets
+    cumulative = cumulate(factor * inc.hazard, s.group_closes)
+    hazard = cumulative[s.last]
+    late = s.before >= 0
+    hazard[late] -= cumulative[s.before[late]]
+    hazard -= np.where(s.event == 1, (factor * inc.tie_share)[s.last], 0.0)
+    c = data.weight * np.exp(data.offset + data.x @ beta - inc.centre[s.last]) * hazard
+    cross = (inc.s1 * (factor * inc.b)[:, None]).T @ inc.d1
+    squares = (inc.s1 * (factor * inc.a)[:, None]).T @ inc.s1 + (inc.d1 * (factor * inc.q)[:, None]).T @ inc.d1
+    return np.asarray((data.x * c[:, None]).T @ data.x - squares + cross + cross.T)
 
 
 @warms
@@ -513,5 +616,6 @@ def _warm() -> None:
     event = np.array([1, 1, 1, 0, 1], dtype=np.int64)
     sets = build_risk_sets(rank_times(time, time - 1.5), event, None)
     x = np.array([[0.0], [1.0], [0.5], [2.0], [0.3]])
-    score_residuals(prepare(x, sets, weight=None, offset=None, efron=True), np.zeros(1))
-    maximise(prepare(x, sets, weight=None, offset=None, efron=True))
+    cumulate(np.zeros(sets.group_closes.size), sets.group_closes)
+    score_residuals(prepare(x, sets, weight=None, offset=None, ties=EFRON), np.zeros(1))
+    maximise(prepare(x, sets, weight=None, offset=None, ties=EFRON))
