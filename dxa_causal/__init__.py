@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dxa_causal import (
         cohort,
         datasets,
+        followup,
         genotypes,
         imaging,
         mr,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _ROOMS = (
     "cohort",
     "datasets",
+    "followup",
     "genotypes",
     "imaging",
     "mr",

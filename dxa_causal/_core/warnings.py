@@ -34,6 +34,14 @@ class OverlapWarning(DxaCausalWarning):
     """Start-stop rows of one unit overlap in time."""
 
 
+class TimeUnitWarning(DxaCausalWarning):
+    """Times of two columns seem to be counted in different units."""
+
+
+class IncidenceSumWarning(DxaCausalWarning):
+    """Cumulative incidences of all causes, fitted one by one, add up to more than one."""
+
+
 class PositivityWarning(DxaCausalWarning):
     """Some propensity scores are so close to 0 or 1 that weights explode."""
 

@@ -50,6 +50,22 @@ def _mgus2_competing():
     )
 
 
+def _stays():
+    """Simulated hospital stays of 120 people, some of whom die; no two times are equal."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for person in range(120):
+        arm, death, end = person % 2, rng.exponential(4.0), rng.uniform(1.0, 5.0)
+        stay = np.cumsum(rng.exponential(1.0 + arm, size=30) / rng.gamma(2.0, 0.5))
+        start = np.concatenate([[0.0], stay[stay < min(death, end)]])
+        stop = np.concatenate([start[1:], [min(death, end)]])
+        last = np.arange(start.size) == start.size - 1
+        rows.append(
+            {"id": person, "arm": arm, "start": start, "stop": stop, "stay": 1 - last, "died": last * (death <= end)}
+        )
+    return pd.concat([pd.DataFrame(r) for r in rows], ignore_index=True).assign(w=lambda d: 1 + d["id"] % 3 / 2)
+
+
 _LOADERS = {
     "lung": _lifelines("lung"),
     "heart": _lifelines("stanford_heart_transplants"),
@@ -59,11 +75,14 @@ _LOADERS = {
     "nhefs": _nhefs,
     "mgus2_cr": _mgus2_competing,
     "infert": _r("infert", "datasets"),
+    "stays": _stays,
+    "kidney_dialysis": _r("kidney", "KMsurv"),
 } | {
     name: _r(name)
     for name in (
-        "aml", "bladder2", "cgd", "colon", "diabetic", "flchain", "kidney", "mgus2", "myeloid", "nafld1", "nafld3",
-        "nwtco", "ovarian", "pbc", "pbcseq", "retinopathy", "rotterdam", "transplant", "veteran",
+        "aml", "bladder", "bladder1", "bladder2", "cgd", "cgd0", "colon", "diabetic", "flchain", "jasa", "kidney",
+        "mgus2", "myeloid", "nafld1", "nafld3", "nwtco", "ovarian", "pbc", "pbcseq", "retinopathy", "rotterdam",
+        "transplant", "veteran",
     )
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Participant flow: who was left out, for which reason, in which order."""
+"""Eligibility: who was left out, for which reason, in which order."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from dxa_causal._core.errors import MissingDataError, OptionError, column_not_fo
 BoolArray = npt.NDArray[np.bool_]
 
 
-def exclude(frame: Any, steps: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def exclude(frame: Any, steps: Mapping[str, Any], *, id: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Leave rows out step by step.
 
     Parameters
     ----------
     frame : pandas or polars DataFrame
     steps : mapping of str to mask or str
+        As in :func:`flow`.
+    id : str, optional
         As in :func:`flow`.
 
     Returns
@@ -33,6 +35,7 @@ def exclude(frame: Any, steps: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.Data
 
     Examples
     --------
+    >>> import pandas as pd
     >>> people = pd.DataFrame({"age": [45, 60, 70]})
     >>> remaining, counts = exclude(people, {"under 50": "age < 50"})
     >>> remaining["age"].tolist(), counts["n_excluded"].tolist()
@@ -41,26 +44,33 @@ def exclude(frame: Any, steps: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.Data
     data = nw.from_native(frame).to_pandas()
     remaining = np.ones(len(data), dtype=bool)
     rows: list[tuple[str, int, int, int]] = [("assessed", len(data), 0, len(data))]
+    if id is not None and id not in data.columns:
+        raise column_not_found(id, data.columns, argument="id")
+    people = [0 if id is None else data[id].nunique()]
     for name, step in steps.items():
         met = _mask(data, name, _evaluate(data, name, step) if isinstance(step, str) else step)
         excluded = int((remaining & met).sum())
         remaining &= ~met
         rows.append((name, int(met.sum()), excluded, int(remaining.sum())))
-    return data.loc[remaining], pd.DataFrame(rows, columns=["step", "n_met", "n_excluded", "n_remaining"])
+        people.append(0 if id is None else data.loc[remaining, id].nunique())
+    counts = pd.DataFrame(rows, columns=["step", "n_met", "n_excluded", "n_remaining"])
+    return data.loc[remaining], counts if id is None else counts.assign(n_persons=people)
 
 
-def flow(frame: Any, steps: Mapping[str, Any]) -> pd.DataFrame:
+def flow(frame: Any, steps: Mapping[str, Any], *, id: str | None = None) -> pd.DataFrame:
     """Count who is left out at each step and who remains.
 
     Parameters
     ----------
     frame : pandas or polars DataFrame
-        One row per person.
+        One row per person, or several where `id` names the person.
     steps : mapping of str to (n,) boolean mask or str
         Reason -> rows to *exclude*, in the order of exclusion: a mask over all
         rows, or an expression of columns such as ``"age < 50"``. A missing
         value never satisfies a comparison, so it stays in: exclude it by a step
         of its own, ``"grip_kg.isna()"``.
+    id : str, optional
+        Column of the person, to count people beside rows.
 
     Returns
     -------
@@ -68,7 +78,8 @@ def flow(frame: Any, steps: Mapping[str, Any]) -> pd.DataFrame:
         First the row ``"assessed"``, then one row per step, in order: step,
         n_met (all rows that meet the step, also those excluded before),
         n_excluded (among those still in) and n_remaining. `n_remaining` is that
-        of the line above minus `n_excluded`.
+        of the line above minus `n_excluded`. With `id` also n_persons, people
+        who have a row left.
 
     Raises
     ------
@@ -91,6 +102,7 @@ def flow(frame: Any, steps: Mapping[str, Any]) -> pd.DataFrame:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> people = pd.DataFrame({"age": [45, 60, 70, 80], "grip_kg": [40.0, None, 25.0, 20.0]})
     >>> flow(people, {"under 50": "age < 50", "no grip": "grip_kg.isna()"})
            step  n_met  n_excluded  n_remaining
@@ -98,7 +110,7 @@ def flow(frame: Any, steps: Mapping[str, Any]) -> pd.DataFrame:
     1  under 50      1           1            3
     2   no grip      1           1            2
     """
-    return exclude(frame, steps)[1]
+    return exclude(frame, steps, id=id)[1]
 
 
 def _evaluate(data: pd.DataFrame, name: str, expression: str) -> Any:
