@@ -66,6 +66,17 @@ def forest(
     return ax
 
 
+def bars(terms: list[str], values: np.ndarray, *, label: str, ax: Axes | None = None) -> Axes:
+    """One horizontal bar per term, the first on top."""
+    ax = new_axes(ax, height=1.2 + 0.4 * len(terms))
+    ax.barh(range(len(terms)), values, color=COLOURS[0], height=0.6)
+    ax.set_yticks(range(len(terms)), [term_label(t) for t in terms])
+    ax.invert_yaxis()
+    ax.set_xlabel(label)
+    strip(ax)
+    return ax
+
+
 def log_ticks(values: np.ndarray) -> list[float]:
     """Round numbers that cover positive `values` on a logarithmic axis, at least three of them, none crowded.
 

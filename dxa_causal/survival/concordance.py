@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from dxa_causal._core.errors import OptionError, OutcomeError
 from dxa_causal._core.options import check_option
 from dxa_causal._design import SurvivalOutcome, build_design, to_pandas
 from dxa_causal._numerics.times import RankedTimes, rank_times
-from dxa_causal.results import Provenance, Result, wald_columns
+from dxa_causal.results import Provenance, Result, read_only, wald_columns
 from dxa_causal.survival._kernels.concordance import concordance_pairs
 from dxa_causal.survival._kernels.product_limit import product_limit
 from dxa_causal.survival.cox import CoxFit, stratum_codes
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-Weighting = Literal["n", "uno"]
+Weighting = Literal["n", "uno", "S"]
+_METHODS = {"n": "Harrell", "uno": "Uno", "S": "Peto-Wilcoxon"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,7 +63,7 @@ class Concordance(Result):
 
     def glance(self) -> pd.DataFrame:
         """One row: nobs, concordance, method."""
-        method = "Harrell" if self.weighting == "n" else "Uno"
+        method = _METHODS[self.weighting]
         return pd.DataFrame({"nobs": [self.nobs], "concordance": [self.estimate], "method": [method]})
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -71,32 +73,116 @@ class Concordance(Result):
         return forest(self.tidy(), effect_measure="Concordance", reference=0.5, log=False, ax=ax)
 
 
-def concordance(fit: CoxFit, new: Any = None, *, weighting: Weighting = "n") -> Concordance:
+@dataclass(frozen=True, eq=False, repr=False)
+class ConcordanceComparison(Result):
+    """Concordances of several models on the same rows, and their differences from the first.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    estimates : (k,) ndarray
+    covariance : (k, k) ndarray
+        Of the estimates, which share their rows.
+    """
+
+    title: ClassVar[str] = "Comparison of concordances"
+
+    labels: tuple[str, ...]
+    estimates: FloatArray
+    covariance: FloatArray
+    weighting: Weighting
+    nobs: int
+    provenance: Provenance
+    estimand: str = "difference of P(larger score fails first)"
+
+    @property
+    def difference(self) -> FloatArray:
+        """Concordance of each further model less that of the first, (k - 1,)."""
+        return np.asarray(self.estimates[1:] - self.estimates[0])
+
+    @property
+    def difference_std_error(self) -> FloatArray:
+        """Standard errors of `difference`, (k - 1,)."""
+        v = np.diag(self.covariance)
+        return np.asarray(np.sqrt(np.maximum(v[1:] + v[0] - 2 * self.covariance[0, 1:], 0.0)))
+
+    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
+        """A row per model (test: one half), then per difference from the first (test: zero)."""
+        if exponentiate:
+            raise OptionError("exponentiate=True has no meaning for a concordance")
+        se = np.sqrt(np.diag(self.covariance))
+        own = wald_columns(self.estimates, se, conf_level=conf_level)
+        test = wald_columns(self.estimates - 0.5, se, conf_level=conf_level)
+        own |= {"statistic": test["statistic"], "p_value": test["p_value"]}
+        change = wald_columns(self.difference, self.difference_std_error, conf_level=conf_level)
+        terms = [*self.labels, *(f"{label} - {self.labels[0]}" for label in self.labels[1:])]
+        return pd.DataFrame({"term": terms, **{k: np.concatenate([own[k], change[k]]) for k in own}})
+
+    def glance(self) -> pd.DataFrame:
+        """One row: nobs, method."""
+        return pd.DataFrame({"nobs": [self.nobs], "method": [_METHODS[self.weighting]]})
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The concordance of each model with its limits."""
+        from dxa_causal.plots.coefficients import forest
+
+        table = self.tidy().head(len(self.labels))
+        return forest(table, effect_measure="Concordance", reference=0.5, log=False, ax=ax)
+
+
+@overload
+def concordance(
+    fit: CoxFit, new: pd.DataFrame | None = ..., *, weighting: Weighting = ..., tau: float | None = ...
+) -> Concordance: ...
+@overload
+def concordance(
+    fit: CoxFit, new: CoxFit, *, weighting: Weighting = ..., tau: float | None = ...
+) -> ConcordanceComparison: ...
+@overload
+def concordance(
+    fit: Sequence[CoxFit] | Mapping[str, CoxFit], new: Any = ..., *, weighting: Weighting = ..., tau: float | None = ...
+) -> ConcordanceComparison: ...
+@overload
+def concordance(
+    fit: CoxFit, new: Any, *, weighting: Weighting = ..., tau: float | None = ...
+) -> Concordance | ConcordanceComparison: ...
+def concordance(
+    fit: CoxFit | Sequence[CoxFit] | Mapping[str, CoxFit],
+    new: Any = None,
+    *,
+    weighting: Weighting = "n",
+    tau: float | None = None,
+) -> Concordance | ConcordanceComparison:
     r"""Probability that of two subjects the one with the larger linear predictor fails first.
 
     Parameters
     ----------
-    fit : CoxFit
-    new : pandas or polars frame, optional
+    fit : CoxFit, or sequence or mapping of CoxFit
+        Several fits are compared with the first on the same rows.
+    new : pandas or polars frame, or CoxFit, optional
         Rows to evaluate on; those of the fit when omitted. For a stratified
-        fit only pairs within a stratum count.
-    weighting : {"n", "uno"}
+        fit only pairs within a stratum count. A second fit is compared with
+        the first.
+    weighting : {"n", "uno", "S"}
         "n": every comparable pair counts as its case weights say (Harrell).
         "uno": pairs are weighted by :math:`1 / \hat G(t-)^2`, with the
         Kaplan-Meier estimate G of the censoring times, so that the value does
-        not depend on the censoring (Uno).
+        not depend on the censoring (Uno). "S": by
+        :math:`n \hat S(t-) / n(t)`, the Peto-Wilcoxon weight.
+    tau : float, optional
+        Follow-up is cut here: only events before or at tau count (R's ymax).
 
     Returns
     -------
-    Concordance
+    Concordance or ConcordanceComparison
 
     Notes
     -----
     A pair is comparable when one had its event while the other was at risk
     and went on. Ties of the linear predictor count one half, ties of two
     event times not at all. The standard error is the infinitesimal
-    jackknife (each row's influence through both its roles in a pair). Cost:
-    O(n log n).
+    jackknife (each row's influence through both its roles in a pair); that of
+    a difference takes the difference of the influences. Cost: O(n log n).
 
     References
     ----------
@@ -105,15 +191,70 @@ def concordance(fit: CoxFit, new: Any = None, *, weighting: Weighting = "n") -> 
     Uno H, et al. Stat Med 2011;30:1105-1117. doi:10.1002/sim.4154
     """
     check_option("weighting", weighting, Weighting)
+    if isinstance(new, CoxFit):
+        if not isinstance(fit, CoxFit):
+            raise OptionError("concordance: give the fits to compare as one list")
+        fit, new = [fit, new], None
+    if isinstance(fit, CoxFit):
+        return _evaluate(fit, new, weighting, tau)[0]
+    labels, fits = _labelled(fit)
+    parts = [_evaluate(f, new, weighting, tau) for f in fits]
+    _refuse_unlike(fits, parts, new)
+    influence = np.column_stack([p[1] for p in parts])
+    return ConcordanceComparison(
+        labels=labels,
+        estimates=read_only([p[0].estimate for p in parts]),
+        covariance=read_only(influence.T @ influence),
+        weighting=weighting,
+        nobs=parts[0][0].nobs,
+        provenance=parts[0][0].provenance,
+    )
+
+
+def _labelled(fits: Sequence[CoxFit] | Mapping[str, CoxFit]) -> tuple[tuple[str, ...], list[CoxFit]]:
+    named = dict(fits) if isinstance(fits, Mapping) else None
+    given = list(named.values()) if named is not None else list(fits)
+    if len(given) < 2 or not all(isinstance(f, CoxFit) for f in given):
+        raise OptionError("concordance needs a fit of survival.cox, or at least two of them to compare")
+    if named is not None:
+        return tuple(str(k) for k in named), given
+    texts = [f.design.parts.fixed for f in given]
+    return tuple(texts) if len(set(texts)) == len(texts) else tuple(f"model {i + 1}" for i in range(len(texts))), given
+
+
+def _refuse_unlike(fits: list[CoxFit], parts: list[tuple[Concordance, FloatArray]], new: Any) -> None:
+    first = fits[0].design
+    for other, part in zip(fits[1:], parts[1:]):
+        d = other.design
+        same = part[0].nobs == parts[0][0].nobs and part[1].size == parts[0][1].size
+        if new is None:
+            same = same and d.index.equals(first.index) and np.array_equal(d.survival.time, first.survival.time)
+            same = same and np.array_equal(d.survival.event, first.survival.event)
+        if not same:
+            raise OptionError(
+                f"concordance: the fits use different rows ({parts[0][0].nobs} and {part[0].nobs}) or outcomes; missing "
+                "values in one model only? Drop the rows incomplete in any of them first"
+            )
+
+
+def _evaluate(fit: CoxFit, new: Any, weighting: Weighting, tau: float | None) -> tuple[Concordance, FloatArray]:
+    """Concordance and the influence of each row (or cluster)."""
     if not isinstance(fit, CoxFit):
         raise OptionError(f"concordance needs a fit of survival.cox, not {type(fit).__name__}")
     outcome, score, codes, weight, provenance = _fitted(fit) if new is None else _new(fit, new)
+    if tau is not None:
+        outcome, kept = _cut(outcome, tau)
+        score, codes, weight = score[kept], codes[kept], weight[kept]
+    else:
+        kept = np.ones(score.size, dtype=bool)
     times = rank_times(outcome.time, outcome.entry)
     death_weight = np.ones(score.size)
+    if weighting != "n" and outcome.entry is not None:
+        raise OptionError(f"weighting={weighting!r} needs right-censored data without delayed entry")
     if weighting == "uno":
-        if outcome.entry is not None:
-            raise OptionError("weighting='uno' needs right-censored data without delayed entry")
         death_weight = _inverse_censoring(times, outcome.event, codes, weight)
+    elif weighting == "S":
+        death_weight = _peto(times, outcome.event, codes, weight)
     ranks, scores = np.unique(score, return_inverse=True)
     start = np.full(score.size, -1, dtype=np.int64) if times.entry_rank is None else times.entry_rank
     totals, agree, pairs = concordance_pairs(
@@ -132,10 +273,12 @@ def concordance(fit: CoxFit, new: Any = None, *, weighting: Weighting = "n") -> 
     if total == 0.0:
         raise OutcomeError("no pair of rows is comparable: concordance is undefined (too few events?)")
     estimate = float((totals[0] + 0.5 * totals[2]) / total)
-    influence = weight * (agree - estimate * pairs) / total
-    return Concordance(
+    influence = np.zeros(kept.size)
+    influence[kept] = weight * (agree - estimate * pairs) / total
+    influence = _by_cluster(fit, influence, new is None)
+    result = Concordance(
         estimate=estimate,
-        std_error=float(np.sqrt(np.sum(_by_cluster(fit, influence, new is None) ** 2))),
+        std_error=float(np.sqrt(np.sum(influence**2))),
         concordant=float(totals[0]),
         discordant=float(totals[1]),
         tied_score=float(totals[2]),
@@ -144,6 +287,18 @@ def concordance(fit: CoxFit, new: Any = None, *, weighting: Weighting = "n") -> 
         nobs=score.size,
         provenance=provenance,
     )
+    return result, influence
+
+
+def _cut(outcome: SurvivalOutcome, tau: float) -> tuple[SurvivalOutcome, npt.NDArray[np.bool_]]:
+    """The outcome with follow-up ending at tau, and which rows have any of it."""
+    if not tau > 0:
+        raise OptionError(f"tau={tau!r} must be a positive time")
+    kept = np.ones(outcome.time.size, dtype=bool) if outcome.entry is None else outcome.entry < tau
+    time, event = outcome.time[kept], outcome.event[kept]
+    entry = None if outcome.entry is None else outcome.entry[kept]
+    late = time > tau
+    return replace(outcome, time=np.where(late, tau, time), event=np.where(late, 0, event), entry=entry), kept
 
 
 Inputs = tuple[SurvivalOutcome, FloatArray, IntArray, FloatArray, Provenance]
@@ -199,4 +354,16 @@ def _inverse_censoring(times: RankedTimes, event: IntArray, codes: IntArray, wei
         before = np.searchsorted(curve.place, 2 * times.rank[own], side="left")
         g = np.concatenate([[1.0], curve.survival])[before]
         value[own] = np.where(event[own] == 1, 1.0 / np.maximum(g, np.finfo(float).tiny) ** 2, 1.0)
+    return value
+
+
+def _peto(times: RankedTimes, event: IntArray, codes: IntArray, weight: FloatArray) -> FloatArray:
+    """n S(t-) / n(t) at each row's exit, within the stratum."""
+    value = np.ones(event.size)
+    for code in np.unique(codes):
+        own = np.flatnonzero(codes == code)
+        curve = product_limit(times.rank[own], None, event[own], weight[own], robust=False)
+        place = np.searchsorted(curve.place, times.rank[own])
+        before = np.concatenate([[1.0], curve.survival])[place]
+        value[own] = weight[own].sum() * before / curve.n_risk[place]
     return value

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import CollinearityError, OptionError, OutcomeError, PredictorError, shown
+from dxa_causal._core.errors import CollinearityError, OptionError, OutcomeError, PredictorError, nearest, shown
 from dxa_causal._core.options import Missing, Ties, WeightType, check_option
 from dxa_causal._core.warnings import AllCensoredWarning, ConvergenceWarning, OverlapWarning, SeparationWarning, warn
 from dxa_causal._design import Design, build_design, refuse_collinear
@@ -167,7 +167,7 @@ class CoxFit(Result):
     @cached_property
     def likelihood_ratio_test(self) -> HypothesisTest:
         """All coefficients zero; the model-based test, also for a robust fit."""
-        return _chi_square(2 * (self.log_likelihood - self.log_likelihood_null), self.df, "likelihood ratio")
+        return _chi_square(2 * (self.log_likelihood - self.log_likelihood_null), self.df, "likelihood ratio test")
 
     @cached_property
     def wald_test(self) -> HypothesisTest | NotApplicable:
@@ -178,14 +178,38 @@ class CoxFit(Result):
             return NotApplicable(
                 f"{column.nunique()} clusters cannot give a covariance of {b.size} coefficients", "Wald test"
             )
-        return _chi_square(float(b @ np.linalg.solve(self.covariance, b)) if b.size else 0.0, b.size, "Wald")
+        return _chi_square(float(b @ np.linalg.solve(self.covariance, b)) if b.size else 0.0, b.size, "Wald test")
+
+    def wald(self, terms: str | list[str]) -> HypothesisTest | NotApplicable:
+        """Wald test that some coefficients are zero together.
+
+        Parameters
+        ----------
+        terms : str or list of str
+            Terms of the formula (``"C(stage)"``, all columns of a factor or
+            spline) or single coefficients (``"C(stage)[T.2]"``).
+        """
+        wanted = [terms] if isinstance(terms, str) else list(terms)
+        known = self.design.term_columns
+        own: list[int] = []
+        for term in wanted:
+            if term not in known and term not in self.terms:
+                near = ", ".join(shown(t) for t in nearest(term, [*known, *self.terms]) or [*known])
+                raise OptionError(f"wald: no term {term!r} in the fit; did you mean one of {near}?")
+            own += known.get(term) or [self.terms.index(term)]
+        own = sorted(set(own))
+        b, v = self.coefficients[own], self.covariance[np.ix_(own, own)]
+        name = f"Wald test of {', '.join(wanted)}"
+        if np.linalg.matrix_rank(v, hermitian=True) < len(own):
+            return NotApplicable(f"the covariance of these {len(own)} coefficients is singular (few clusters?)", name)
+        return _chi_square(float(b @ np.linalg.solve(v, b)), len(own), name, "these coefficients are zero")
 
     @cached_property
     def score_test(self) -> HypothesisTest:
         """All coefficients zero, from gradient and information at zero (the log-rank test for one factor)."""
         g = self.estimate.gradient_null
         value = float(g @ np.linalg.solve(self.estimate.information_null, g)) if g.size else 0.0
-        return _chi_square(value, g.size, "score")
+        return _chi_square(value, g.size, "score test")
 
     def baseline_cumulative_hazard(self, *, centered: bool = False) -> pd.DataFrame:
         """Cumulative baseline hazard at each event time, by stratum.
@@ -610,8 +634,10 @@ def _sandwich(
     return np.asarray(dfbeta.T @ dfbeta)
 
 
-def _chi_square(statistic: float, df: float, name: str) -> HypothesisTest:
+def _chi_square(
+    statistic: float, df: float, method: str, null: str = "all coefficients are zero"
+) -> HypothesisTest:
     from scipy import special
 
     p_value = float(special.chdtrc(df, statistic)) if df else float("nan")
-    return HypothesisTest(statistic, df, p_value, f"{name} test (chi-square)", "all coefficients are zero")
+    return HypothesisTest(statistic, df, p_value, f"{method} (chi-square)", null)

@@ -22,7 +22,7 @@ Efron B. J Am Stat Assoc 1977;72:557-565. doi:10.1080/01621459.1977.10480613
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -326,6 +326,11 @@ class CoxData:
         s = self.sets
         rows = (self.x, self.weight, self.offset, s.event, s.last, s.before)
         return (*rows, s.entry_order, s.group_stratum, s.group_closes, beta, self.ties)
+
+    def select(self, columns: list[int]) -> CoxData:
+        """The same rows with some of the covariates."""
+        x = np.ascontiguousarray(self.x[:, columns])
+        return replace(self, x=x, centre=self.centre[columns], scale=self.scale[columns])
 
 
 def prepare(
