@@ -51,6 +51,8 @@ def test_tables_are_new_each_time(fit):
 
 def test_limits_widen_with_the_level(fit):
     narrow, wide = fit.tidy(conf_level=0.5), fit.tidy(conf_level=0.99)
+    if "conf_low" not in narrow:  # a table of tests has none
+        return
     known = narrow["estimate"].notna() & narrow["conf_low"].notna()
     assert (wide["conf_low"][known] <= narrow["conf_low"][known]).all()
     assert (wide["conf_high"][known] >= narrow["conf_high"][known]).all()

@@ -7,12 +7,18 @@ from typing import Any, Literal, get_args
 from dxa_causal._core.errors import OptionError, nearest
 
 Ties = Literal["efron", "breslow", "exact"]
+TiesApproximation = Literal["efron", "breslow"]
 WeightType = Literal["case", "frequency", "probability"]
 Missing = Literal["drop", "raise"]
 Estimand = Literal["ATE", "ATT", "ATC", "ATO", "ATM"]
 BinaryDifference = Literal["std", "raw"]
 WeightedStdError = Literal["m_estimation", "robust"]
 ConfType = Literal["log", "log-log", "plain", "logit", "arcsin"]
+FrailtyDistribution = Literal["gamma", "gaussian"]
+FrailtyMethod = Literal["em", "reml", "ml"]
+AalenTies = Literal["break", "joint"]
+RecurrentModel = Literal["andersen-gill", "pwp-total", "pwp-gap", "wlw"]
+CensoringWeights = Literal["crr", "finegray"]
 
 
 def check_option(argument: str, value: object, allowed: Any) -> None:

@@ -198,14 +198,18 @@ def build_design(
     rows = complete_rows(plain_types(frame[used]), missing=missing)
     outcome = _read_outcome(parts.outcome, rows.frame, causes)
     fixed = columns_used(parts.fixed, frame.columns)
-    right = rows.frame[fixed] if fixed else pd.DataFrame(index=rows.frame.index)
-    _refuse_single_level(right)
-    _refuse_spoilt_numbers(right)
-    names = _sum_of_columns(parts.fixed, right)
+    kinds = rows.frame.dtypes
+    others = [name for name in fixed if not _is_number(kinds[name])]
+    _refuse_single_level(rows.frame, others)
+    _refuse_spoilt_numbers(rows.frame, others)
+    names = _sum_of_columns(parts.fixed, rows.frame)
     if names is not None and not intercept:  # formulaic would only copy them, at a price
         coding, terms = None, names
-        x = np.ascontiguousarray(right[names].to_numpy(dtype=np.float64))
+        x = np.empty((len(rows.frame), len(names)))
+        for k, name in enumerate(names):
+            x[:, k] = rows.frame[name]
     else:
+        right = rows.frame[fixed] if fixed else pd.DataFrame(index=rows.frame.index)
         matrix = _materialise(parts.fixed, right)
         coding = matrix.model_spec
         _refuse_single_level_factors(coding, len(right))
@@ -270,10 +274,13 @@ def plain_types(frame: pd.DataFrame) -> pd.DataFrame:
 def _sum_of_columns(text: str, frame: pd.DataFrame) -> list[str] | None:
     """Names of a right side that is nothing but columns of numbers joined by +; None for any other."""
     names = list(dict.fromkeys(word.strip().strip("`") for word in text.split("+")))
-    plain = all(
-        n in frame.columns and isinstance(frame[n].dtype, np.dtype) and frame[n].dtype.kind in "fiu" for n in names
-    )
+    kinds = dict(zip(frame.columns, frame.dtypes))
+    plain = all(n in kinds and _is_number(kinds[n]) and kinds[n].kind != "b" for n in names)
     return names if plain and names else None
+
+
+def _is_number(kind: Any) -> bool:
+    return isinstance(kind, np.dtype) and kind.kind in "fiub"
 
 
 def _materialise(text: str, frame: pd.DataFrame) -> Any:
@@ -293,10 +300,8 @@ def _strip_intercept(matrix: FloatArray, intercept: bool) -> FloatArray:
     return np.ascontiguousarray(matrix if intercept else matrix[:, 1:])
 
 
-def _refuse_single_level(frame: pd.DataFrame) -> None:
-    for name in frame.columns:
-        if pd.api.types.is_numeric_dtype(frame[name].dtype):
-            continue
+def _refuse_single_level(frame: pd.DataFrame, names: list[str]) -> None:
+    for name in names:
         levels = pd.unique(frame[name])
         if len(levels) < 2:
             raise PredictorError(
@@ -305,9 +310,9 @@ def _refuse_single_level(frame: pd.DataFrame) -> None:
             )
 
 
-def _refuse_spoilt_numbers(frame: pd.DataFrame) -> None:
+def _refuse_spoilt_numbers(frame: pd.DataFrame, names: list[str]) -> None:
     """A column of numbers with a few words in it would become a factor with a level per value."""
-    for name in frame.columns:
+    for name in names:
         values = frame[name]
         if pd.api.types.is_datetime64_any_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
             raise PredictorError(

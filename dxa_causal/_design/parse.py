@@ -18,9 +18,6 @@ _ARGUMENTS = {
     "weights": "weights={!r}",
     "tt": "time_varying={{{!r}: 'log(t)'}}",
     "ridge": "ridge=... with {} as plain terms",
-    "frailty": "frailty={!r}",
-    "frailty.gamma": "frailty={!r}",
-    "frailty.gaussian": "frailty={!r}, frailty_distribution='gaussian'",
 }
 # R functions under another name in formulaic.
 _R_NAMES = {
@@ -93,6 +90,8 @@ def _refuse_r_terms(token: str) -> None:
     if match is None:
         return
     name, inside = match.group(1), match.group(2).strip()
+    if name.startswith("frailty"):
+        raise FormulaError(f"{token} stands in the formula; use survival.cox_frailty(..., frailty={inside!r})")
     if name in _ARGUMENTS:
         argument = _ARGUMENTS[name].format(inside)
         raise FormulaError(f"{token} stands in the formula; pass it as an argument: {argument}, and take it out here")

@@ -56,7 +56,8 @@ def residuals_over_time(
     ax.axhline(coefficient, color=COLOURS[1], linewidth=1, linestyle="--")
     places = np.unique(np.quantile(transformed, np.linspace(0.02, 0.98, 6), method="nearest"))
     ax.set_xticks(places, [f"{time[np.argmax(transformed == p)]:.3g}" for p in places])
-    ax.set(xlabel="Time", ylabel=f"Log hazard ratio over time: {term_label(term)}")
+    ax.set(xlabel="Time", ylabel="Log hazard ratio")
+    ax.set_title(term_label(term), fontsize="medium")
     strip(ax)
     return ax
 
@@ -65,7 +66,8 @@ def panels(n: int) -> tuple[Figure, list[Axes]]:
     """A figure with `n` axes, two in a row."""
     rows = (n + 1) // 2
     columns = min(n, 2)
-    figure = new_axes(None, width=5.2 * columns, height=3.4 * rows).figure
+    figure = new_axes(None, width=5.2 * columns, height=3.4 * rows).get_figure(root=True)
+    assert figure is not None
     figure.clear()
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for spare in axes[n:]:

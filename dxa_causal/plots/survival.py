@@ -1,4 +1,4 @@
-"""Survival curves with limits and the numbers at risk below."""
+"""Step curves with limits and the numbers at risk below: survival, cumulative hazard, cumulative incidence."""
 
 from __future__ import annotations
 
@@ -12,24 +12,32 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+LINES = ("-", "--", ":", "-.")
 
-def survival_curves(
+
+def step_curves(
     table: pd.DataFrame,
     *,
-    at_risk: pd.DataFrame | None = None,
+    at_risk: pd.DataFrame,
+    value_label: str,
+    start: float,
     time_label: str = "time",
-    value_label: str = "Survival probability",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw one step curve per group.
+    """Draw one step curve per group, or per group and cause, and the numbers at risk below.
 
     Parameters
     ----------
     table : DataFrame
-        Columns group, time, estimate, conf_low, conf_high, n_censor.
-    at_risk : DataFrame, optional
-        One row per group, one column per time: printed below the axis.
-    time_label, value_label : str
+        Columns group, time, estimate, conf_low, conf_high; cause for several
+        curves per group; n_censor to mark censored times.
+    at_risk : DataFrame
+        One row per group, one column per time: printed below the axis, which
+        begins at the first.
+    value_label : str
+    start : float
+        Value before the first step: 1 for survival, 0 for what rises.
+    time_label : str
     ax : Axes, optional
 
     Returns
@@ -37,24 +45,32 @@ def survival_curves(
     Axes
     """
     groups = list(dict.fromkeys(table["group"]))
+    causes = list(dict.fromkeys(table["cause"])) if "cause" in table else [None]
+    origin = float(at_risk.columns[0])
     ax = new_axes(ax, height=4.0 + 0.22 * len(groups))
     for i, group in enumerate(groups):
-        curve = table[table["group"] == group]
-        colour = COLOURS[i % len(COLOURS)]
-        time = np.concatenate([[0.0], curve["time"]])
-        value = np.concatenate([[1.0], curve["estimate"]])
-        low, high = (np.concatenate([[1.0], curve[c]]) for c in ("conf_low", "conf_high"))
-        ax.step(time, value, where="post", color=colour, label=str(group), linewidth=1.6)
-        ax.fill_between(time, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
-        censored = curve[curve["n_censor"] > 0]
-        if len(censored) <= 200:  # more marks than that hide the curve
-            ax.plot(censored["time"], censored["estimate"], "|", color=colour, markersize=5)
-    ax.set(xlabel=time_label, ylabel=value_label, ylim=(0, 1.02), xlim=(0, None))
+        for j, cause in enumerate(causes):
+            curve = table[table["group"] == group]
+            if cause is not None:
+                curve = curve[curve["cause"] == cause]
+            # colour tells groups apart, or causes where there is one group
+            colour = COLOURS[(i if len(groups) > 1 else j) % len(COLOURS)]
+            time = np.concatenate([[origin], curve["time"]])
+            value = np.concatenate([[start], curve["estimate"]])
+            low, high = (np.concatenate([[start], curve[c]]) for c in ("conf_low", "conf_high"))
+            label = ", ".join([str(group)] * (len(groups) > 1) + [f"cause {cause}"] * (cause is not None))
+            line = LINES[j % len(LINES)] if len(groups) > 1 else "-"
+            ax.step(time, value, where="post", color=colour, label=label, linestyle=line, linewidth=1.6)
+            ax.fill_between(time, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
+            if "n_censor" in curve:
+                censored = curve[curve["n_censor"] > 0]
+                if len(censored) <= 200:  # more marks than that hide the curve
+                    ax.plot(censored["time"], censored["estimate"], "|", color=colour, markersize=5)
+    ax.set(xlabel=time_label, ylabel=value_label, ylim=(0, 1.02 if start == 1.0 else None), xlim=(origin, None))
     strip(ax)
-    if len(groups) > 1:
+    if len(groups) * len(causes) > 1:
         ax.legend(frameon=False, loc="best")
-    if at_risk is not None:
-        _numbers_at_risk(ax, at_risk, [COLOURS[i % len(COLOURS)] for i in range(len(groups))])
+    _numbers_at_risk(ax, at_risk, [COLOURS[i % len(COLOURS)] if len(groups) > 1 else GREY for i in range(len(groups))])
     return ax
 
 

@@ -14,6 +14,7 @@ LABELS: dict[str, str] = {
     "time": "Time",
     "group": "Group",
     "method": "Method",
+    "cause": "Cause",
     "df": "df",
     "n_variants": "Variants",
     "n_risk": "At risk",

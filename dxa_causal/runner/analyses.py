@@ -16,17 +16,29 @@ from dxa_causal.mr.estimators import LABELS, Method
 from dxa_causal.plots.mr import mr_forest, mr_scatter
 from dxa_causal.report import BlockWriter
 from dxa_causal.results import Result
-from dxa_causal.runner.sources import TRUTH, read_frame
-from dxa_causal.runner.steps import Context, Step
-from dxa_causal.runner.study import (
+from dxa_causal.runner.blocks import (
     Block,
+    CohortBlock,
+    CompetingRisksBlock,
     CoxBlock,
+    DoseResponseBlock,
     KaplanMeierBlock,
     MrBlock,
+    RmstBlock,
+    SubgroupsBlock,
     TableOneBlock,
     ValidationBlock,
     WeightingBlock,
 )
+from dxa_causal.runner.competing_risks import competing_risks
+from dxa_causal.runner.derive import restrict
+from dxa_causal.runner.dose_response import dose_response
+from dxa_causal.runner.restricted_mean import restricted_mean
+from dxa_causal.runner.sources import TRUTH, read_frame
+from dxa_causal.runner.steps import Context, Step
+from dxa_causal.runner.subgroups import subgroups
+
+MAX_PANELS = 6  # more coefficients than that: the first is drawn
 
 
 def analysis_step(kind: str, block: Block, base: Path) -> Step:
@@ -55,29 +67,39 @@ class _Analysis:
         writer = BlockWriter(context.folder, block.name, block.section, block.title)
         if block.text:
             writer.text.append(block.text)
-        match block:
-            case MrBlock():
-                _mr(block, writer, context, self.base)
-            case TableOneBlock():
-                _table_one(block, writer, _frame(block.cohort, context))
-            case KaplanMeierBlock():
-                _kaplan_meier(block, writer, _frame(block.cohort, context))
-            case CoxBlock():
-                _cox(block, writer, _frame(block.cohort, context), _truth(block.cohort, context))
-            case ValidationBlock():
-                _validation(block, writer, _frame(block.cohort, context), context)
-            case WeightingBlock():
-                _weighting(block, writer, _frame(block.cohort, context), _truth(block.cohort, context))
+        if isinstance(block, MrBlock):
+            _mr(block, writer, context, self.base)
+        else:
+            _of_cohort(block, writer, context)
         writer.close()
 
 
-def _frame(cohort: str, context: Context) -> pd.DataFrame:
-    return pd.read_parquet(context.inputs[f"cohort.{cohort}"] / "cohort.parquet")
-
-
-def _truth(cohort: str, context: Context) -> dict[str, float]:
-    path = context.inputs[f"cohort.{cohort}"] / TRUTH
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+def _of_cohort(block: CohortBlock, writer: BlockWriter, context: Context) -> None:
+    folder = context.inputs[f"cohort.{block.cohort}"]
+    everybody = pd.read_parquet(folder / "cohort.parquet")
+    frame = restrict(everybody, block.where)
+    if block.where is not None:
+        writer.notes.append(f"only where {block.where}: {len(frame)} of {len(everybody)} people")
+    truth = json.loads((folder / TRUTH).read_text("utf-8")) if (folder / TRUTH).exists() else {}
+    match block:
+        case TableOneBlock():
+            _table_one(block, writer, frame)
+        case KaplanMeierBlock():
+            _kaplan_meier(block, writer, frame)
+        case CoxBlock():
+            _cox(block, writer, frame, truth)
+        case DoseResponseBlock():
+            dose_response(block, writer, frame)
+        case SubgroupsBlock():
+            subgroups(block, writer, frame)
+        case CompetingRisksBlock():
+            competing_risks(block, writer, frame)
+        case RmstBlock():
+            restricted_mean(block, writer, frame)
+        case ValidationBlock():
+            _validation(block, writer, frame, context)
+        case WeightingBlock():
+            _weighting(block, writer, frame, truth)
 
 
 def _known(name: str, truth: dict[str, float], key: str) -> float:
@@ -139,10 +161,24 @@ def _cox(block: CoxBlock, writer: BlockWriter, frame: pd.DataFrame, truth: dict[
     writer.table(table, "hazard_ratios", caption)
     writer.figure(fit.plot(), "forest", "Hazard ratios with 95% limits.")
     writer.table(fit.glance(), "fit", "The fit as a whole.")
+    if block.ph_test:
+        _proportional(fit, writer, block.time_label)
     options = {k: getattr(block, k) for k in ("ties", "strata", "cluster", "weights", "offset")}
     said = [block.formula, *(f"{k}: {v}" for k, v in options.items() if v is not None)]
     writer.notes.append("; ".join([*said, *(["robust standard errors"] if fit.robust else [])]))
     _provenance(fit, writer)
+
+
+def _proportional(fit: survival.CoxFit, writer: BlockWriter, time_label: str | None) -> None:
+    test = survival.ph_test(fit)
+    caption = "Proportional hazards: score tests of a change of the log hazard ratio with time."
+    writer.table(test.tidy(), "ph_test", caption)
+    few = len(fit.terms) <= MAX_PANELS
+    panels = test.plot_all().axes if few else [test.plot()]
+    for ax in panels:
+        ax.set_xlabel(time_label or "Time")
+    which = "coefficient by coefficient" if few else fit.terms[0]
+    writer.figure(panels[0], "ph", f"Log hazard ratio over time (scaled Schoenfeld residuals, smoothed): {which}.")
 
 
 def _validation(block: ValidationBlock, writer: BlockWriter, frame: pd.DataFrame, context: Context) -> None:

@@ -14,18 +14,25 @@ from dxa_causal._design.matrix import selected_columns
 from dxa_causal._design.parse import parse
 from dxa_causal.propensity.treatment import read_treatment
 from dxa_causal.runner.analyses import read_gwas
-from dxa_causal.runner.sources import load_source, read_manifest
-from dxa_causal.runner.study import (
+from dxa_causal.runner.blocks import (
     Block,
     Cohort,
+    CompetingRisksBlock,
     CoxBlock,
+    DoseResponseBlock,
     KaplanMeierBlock,
     MrBlock,
-    Study,
+    RmstBlock,
+    SubgroupsBlock,
     TableOneBlock,
     ValidationBlock,
     WeightingBlock,
 )
+from dxa_causal.runner.derive import restrict
+from dxa_causal.runner.sources import load_source, read_manifest
+from dxa_causal.runner.study import Study
+from dxa_causal.runner.subgroups import check_terms
+from dxa_causal.runner.terms import only_term, with_terms
 
 
 def preview(spec: Cohort, base: Path) -> pd.DataFrame:
@@ -53,12 +60,12 @@ def check_block(block: Block, spec: Study, frames: dict[str, pd.DataFrame], base
     cohort = spec.cohorts[block.cohort]
     frame = frames[block.cohort]
     example = cohort.simulate is not None or cohort.scans is not None
+    if not example:
+        frame = restrict(frame, block.where)
     known = _truths() if cohort.simulate is not None else []
     match block:
         case TableOneBlock():
-            for name in (*block.columns, *([block.by] if block.by else [])):
-                if name not in frame.columns:
-                    raise column_not_found(name, frame.columns, argument="columns")
+            _columns(frame, "columns", *block.columns, *([block.by] if block.by else []))
         case KaplanMeierBlock():
             _read(block.formula, frame, {"weights": block.weights}, example, groups=True)
         case CoxBlock():
@@ -66,6 +73,25 @@ def check_block(block: Block, spec: Study, frames: dict[str, pd.DataFrame], base
             _read(block.formula, frame, arguments, example)
             for name in block.truth.values():
                 _known(name, known)
+        case DoseResponseBlock():
+            _read(block.formula, frame, {"strata": block.strata}, example)
+            _columns(frame, "exposure", block.exposure)
+            only_term(block.exposure, block.formula, frame)
+        case SubgroupsBlock():
+            _read(block.formula, frame, {"strata": block.strata}, example)
+            _columns(frame, "by", *block.by)
+            check_terms(block)
+        case CompetingRisksBlock():
+            if block.curves is not None:
+                _read(block.curves, frame, {}, example, groups=True, causes=True)
+            if block.formula is not None:
+                design = _read(block.formula, frame, {}, example, causes=True)
+                for cause in block.fine_gray if design is not None else ():
+                    design.survival.cause_code(cause)
+        case RmstBlock():
+            _read(block.formula, frame, {}, example, groups=True)
+            if block.covariates:
+                _read(with_terms(block.formula, block.covariates), frame, {}, example)
         case ValidationBlock():
             for formula in block.formulas.values():
                 _read(formula, frame, {}, example)
@@ -73,12 +99,18 @@ def check_block(block: Block, spec: Study, frames: dict[str, pd.DataFrame], base
             design = _read(block.formula, frame, {}, example, survival=False)
             if design is not None:
                 read_treatment(design)
-            if block.outcome is not None and block.outcome not in frame.columns:
-                raise column_not_found(block.outcome, frame.columns, argument="outcome")
+            if block.outcome is not None:
+                _columns(frame, "outcome", block.outcome)
             if block.survival is not None:
                 _read(f"{block.survival} ~ 1", frame, {}, example)
             if block.truth is not None:
                 _known(block.truth, known)
+
+
+def _columns(frame: pd.DataFrame, argument: str, *names: str) -> None:
+    for name in names:
+        if name not in frame.columns:
+            raise column_not_found(name, frame.columns, argument=argument)
 
 
 def _read(
@@ -89,14 +121,15 @@ def _read(
     *,
     groups: bool = False,
     survival: bool = True,
+    causes: bool = False,
 ) -> Any:
     if example:  # values are made up: only the names can be checked
         parts = parse(formula)
         selected_columns(parts.outcome, parts.fixed, to_pandas(frame), arguments)
         return None
     if groups:
-        return read_groups(formula, frame, arguments=arguments)
-    design = build_design(formula, frame, arguments=arguments)
+        return read_groups(formula, frame, arguments=arguments, causes=causes)
+    design = build_design(formula, frame, arguments=arguments, causes=causes)
     if survival:
         _ = design.survival  # raises when the left side is no survival outcome
     return design

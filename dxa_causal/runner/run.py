@@ -16,6 +16,7 @@ from dxa_causal._core.files import atomic_file, atomic_folder, sha256_file
 from dxa_causal.report import read_block, write_page
 from dxa_causal.results import versions
 from dxa_causal.runner.analyses import analysis_step
+from dxa_causal.runner.derive import derive
 from dxa_causal.runner.preview import check_block, preview
 from dxa_causal.runner.sources import cohort_steps, source_file
 from dxa_causal.runner.steps import Finished, Step, execute, remove_stale
@@ -73,11 +74,16 @@ def check(study: str | Path) -> Study:
             kept, _ = cohort_room.exclude(frames[name], steps)
         except DxaCausalError as error:
             raise type(error)(f"{path}: cohorts.{name}.exclude: {error}") from None
-        if cohort.simulate is None and cohort.scans is None:  # else the rows are only examples
+        example = cohort.simulate is not None or cohort.scans is not None
+        if not example:
             if kept.empty:
                 n = len(frames[name])
                 raise StudyFileError(f"{path}: cohorts.{name}: the exclusions leave nobody of {n} people")
             frames[name] = kept
+        try:
+            frames[name] = derive(frames[name], cohort, example=example)
+        except DxaCausalError as error:
+            raise type(error)(f"{path}: cohorts.{name}.{error}") from None
     for kind, block in spec.blocks():
         try:
             check_block(block, spec, frames, base)

@@ -15,8 +15,9 @@ from dxa_causal import cohort as cohort_room
 from dxa_causal import datasets
 from dxa_causal._core.errors import StudyFileError, column_not_found
 from dxa_causal.report import BlockWriter
+from dxa_causal.runner.blocks import Cohort, Scans
+from dxa_causal.runner.derive import derive
 from dxa_causal.runner.steps import Context, Step
-from dxa_causal.runner.study import Cohort, Scans
 
 # Scans measured per step: what a killed run loses at most.
 BATCH = 50
@@ -212,7 +213,7 @@ class _Assemble:
             raise StudyFileError(
                 f"cohorts.{self.name}: the exclusions leave nobody of {flow['n_remaining'].iloc[0]} people"
             )
-        frame.reset_index(drop=True).to_parquet(context.folder / "cohort.parquet", index=False)
+        derive(frame.reset_index(drop=True), spec).to_parquet(context.folder / "cohort.parquet", index=False)
         for source in context.inputs.values():
             if (source / TRUTH).exists():
                 (context.folder / TRUTH).write_bytes((source / TRUTH).read_bytes())

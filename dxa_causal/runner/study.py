@@ -5,174 +5,37 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
 from dxa_causal._core.errors import StudyFileError, nearest
-from dxa_causal._core.options import ConfType, Estimand, Ties
-from dxa_causal.mr.estimators import Method
+from dxa_causal.runner.blocks import (
+    About,
+    Block,
+    Cohort,
+    CompetingRisksBlock,
+    CoxBlock,
+    DoseResponseBlock,
+    KaplanMeierBlock,
+    MrBlock,
+    Name,
+    RmstBlock,
+    SubgroupsBlock,
+    Table,
+    TableOneBlock,
+    ValidationBlock,
+    WeightingBlock,
+)
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class About(_Table):
-    """``[study]``."""
-
-    title: str
-    description: str = ""
-    seed: int = Field(default=1, ge=0)
-
-
-class Exclusion(_Table):
-    """One line of the participant flow: rows where `where` holds leave, because of `because`."""
-
-    where: str
-    because: str
-
-
-class Simulation(_Table):
-    """A simulated forearm cohort of `n` subjects, with scans."""
-
-    n: int = Field(ge=10, le=100_000)
+# Kinds of blocks, in the order of the report.
+KINDS = (
+    *("table_one", "kaplan_meier", "cox", "dose_response", "subgroups", "competing_risks", "rmst"),
+    *("validation", "weighting", "mr"),
+)
 
 
-class Calibrations(_Table):
-    """Folders of a device's calibration scans."""
-
-    wedge: Path
-    phantom: Path
-
-
-class Scans(_Table):
-    """Forearm scans of a cohort read from a file.
-
-    `manifest` is a CSV with scan_id, path and the cohort's `id` column;
-    `calibrations` maps each device to the folder of its calibration scans.
-    """
-
-    manifest: Path
-    id: str
-    calibrations: dict[str, Calibrations] = {}
-
-
-class Cohort(_Table):
-    """``[cohorts.NAME]``: exactly one of `dataset`, `file` and `simulate`."""
-
-    title: str = ""
-    dataset: str | None = None
-    file: Path | None = None
-    simulate: Simulation | None = None
-    scans: Scans | None = None
-    exclude: tuple[Exclusion, ...] = ()
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        given = [k for k in ("dataset", "file", "simulate") if getattr(self, k) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of dataset, file, simulate; found {given or 'none'}")
-        if self.scans is not None and self.file is None:
-            raise ValueError("scans belongs to a cohort with file = ...; a simulated cohort brings its own")
-        reasons = [e.because for e in self.exclude]
-        for reason in reasons:
-            if reasons.count(reason) > 1:
-                raise ValueError(f"exclude: because = {reason!r} is used twice; give each exclusion its own reason")
-        return self
-
-
-class _Block(_Table):
-    name: Name
-    title: str
-    section: str = "Results"
-    text: str = ""
-
-
-class _CohortBlock(_Block):
-    cohort: str
-
-
-class TableOneBlock(_CohortBlock):
-    """``[[table_one]]``."""
-
-    columns: tuple[str, ...]
-    by: str | None = None
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        twice = sorted({c for c in self.columns if self.columns.count(c) > 1})
-        if twice:
-            raise ValueError(f"columns lists {twice} twice")
-        return self
-
-
-class KaplanMeierBlock(_CohortBlock):
-    """``[[kaplan_meier]]``: curves, numbers at risk, log-rank test."""
-
-    formula: str
-    weights: str | None = None
-    conf_type: ConfType = "log"
-    time_label: str | None = None
-
-
-class CoxBlock(_CohortBlock):
-    """``[[cox]]``: `truth` maps terms to known values of a simulated cohort."""
-
-    formula: str
-    ties: Ties = "efron"
-    strata: str | None = None
-    cluster: str | None = None
-    weights: str | None = None
-    offset: str | None = None
-    robust: StrictBool | None = None
-    truth: dict[str, str] = {}
-
-
-class ValidationBlock(_CohortBlock):
-    """``[[validation]]``: cross-validated concordance of several Cox formulas on the same rows."""
-
-    formulas: dict[str, str]
-    folds: int = Field(default=5, ge=2, le=50)
-
-
-class WeightingBlock(_CohortBlock):
-    """``[[weighting]]``: propensity weights, balance, and the effect on `outcome` or `survival`."""
-
-    formula: str
-    estimand: Estimand = "ATE"
-    stabilize: StrictBool = False
-    trim: float | None = Field(default=None, gt=0.5, lt=1)
-    outcome: str | None = None
-    survival: str | None = None
-    truth: str | None = None
-
-    @model_validator(mode="after")
-    def _some_outcome(self) -> Self:
-        if self.outcome is None and self.survival is None:
-            raise ValueError("give outcome = 'column' (mean difference), survival = 'Surv(time, event)', or both")
-        return self
-
-
-class MrBlock(_Block):
-    """``[[mr]]``: two GWAS summary files or data sets."""
-
-    exposure: str
-    outcome: str
-    exposure_label: str = "exposure"
-    outcome_label: str = "outcome"
-    action: Literal[1, 2, 3] = 2
-    methods: tuple[Method, ...] = ("ivw", "egger", "weighted_median")
-    exponentiate: StrictBool = False
-
-
-CohortBlock = TableOneBlock | KaplanMeierBlock | CoxBlock | ValidationBlock | WeightingBlock
-Block = CohortBlock | MrBlock
-
-
-class Study(_Table):
+class Study(Table):
     """A whole ``study.toml``."""
 
     study: About
@@ -180,13 +43,17 @@ class Study(_Table):
     table_one: tuple[TableOneBlock, ...] = ()
     kaplan_meier: tuple[KaplanMeierBlock, ...] = ()
     cox: tuple[CoxBlock, ...] = ()
+    dose_response: tuple[DoseResponseBlock, ...] = ()
+    subgroups: tuple[SubgroupsBlock, ...] = ()
+    competing_risks: tuple[CompetingRisksBlock, ...] = ()
+    rmst: tuple[RmstBlock, ...] = ()
     validation: tuple[ValidationBlock, ...] = ()
     weighting: tuple[WeightingBlock, ...] = ()
     mr: tuple[MrBlock, ...] = ()
 
     def blocks(self) -> Iterator[tuple[str, Block]]:
         """Every block with its kind, in the order of the report."""
-        for kind in ("table_one", "kaplan_meier", "cox", "validation", "weighting", "mr"):
+        for kind in KINDS:
             for block in getattr(self, kind):
                 yield kind, block
 

@@ -130,7 +130,7 @@ def anova(*fits: CoxFit) -> Anova:
     for fit in fits:
         if fit.robust:
             raise OptionError(
-                "anova: a fit with robust standard errors has no likelihood-ratio test; use fit.wald([...]) for its terms"
+                "anova: a fit with robust standard errors has no likelihood-ratio test; use fit.wald([...])"
             )
         if fit.ridge is not None or fit.firth:
             raise OptionError("anova: penalised fits cannot be compared by likelihood ratio")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
@@ -15,9 +16,11 @@ from dxa_causal._core.options import check_option
 from dxa_causal._design import SurvivalOutcome, build_design, to_pandas
 from dxa_causal._numerics.times import RankedTimes, rank_times
 from dxa_causal.results import Provenance, Result, read_only, wald_columns
-from dxa_causal.survival._kernels.concordance import concordance_pairs
+from dxa_causal.survival._kernels.concordance import concordance_later, concordance_totals, dense_ranks
 from dxa_causal.survival._kernels.product_limit import product_limit
-from dxa_causal.survival.cox import CoxFit, stratum_codes
+from dxa_causal.survival._kernels.risk_sets import counting_sort
+from dxa_causal.survival.checks import stratum_codes
+from dxa_causal.survival.cox import CoxFit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,13 +31,35 @@ Weighting = Literal["n", "uno", "S"]
 _METHODS = {"n": "Harrell", "uno": "Uno", "S": "Peto-Wilcoxon"}
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Pairs:
+    """What the standard error needs beyond the estimate; it costs twice the estimate, so it waits until asked for."""
+
+    arguments: tuple[Any, ...]
+    agree: FloatArray
+    pairs: FloatArray
+    total: float
+    row: IntArray
+    n_rows: int
+    unit: IntArray | None
+
+    def influence(self, estimate: float) -> FloatArray:
+        agree, pairs = concordance_later(*self.arguments)
+        weight = self.arguments[5]
+        value = np.zeros(self.n_rows)
+        value[self.row] = weight * (self.agree + agree - estimate * (self.pairs + pairs)) / self.total
+        if self.unit is None:
+            return value
+        return np.asarray(np.bincount(self.unit, value), dtype=np.float64)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Concordance(Result):
     """Concordance with its standard error and the pairs behind it.
 
     Attributes
     ----------
-    estimate, std_error : float
+    estimate : float
     concordant, discordant, tied_score, tied_time : float
         Sums of weights of pairs; those tied in event time do not count.
     """
@@ -42,7 +67,6 @@ class Concordance(Result):
     title: ClassVar[str] = "Concordance"
 
     estimate: float
-    std_error: float
     concordant: float
     discordant: float
     tied_score: float
@@ -50,7 +74,18 @@ class Concordance(Result):
     weighting: Weighting
     nobs: int
     provenance: Provenance
+    pairs: _Pairs
     estimand: str = "P(larger score fails first)"
+
+    @cached_property
+    def influence(self) -> FloatArray:
+        """Influence of each row (or cluster) on the estimate, (n,)."""
+        return read_only(self.pairs.influence(self.estimate))
+
+    @cached_property
+    def std_error(self) -> float:
+        """Infinitesimal-jackknife standard error."""
+        return float(np.sqrt(np.sum(self.influence**2)))
 
     def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
         """One row: term "concordance", estimate, std_error and limits; the test is of one half."""
@@ -132,20 +167,14 @@ class ConcordanceComparison(Result):
 
 @overload
 def concordance(
-    fit: CoxFit, new: pd.DataFrame | None = ..., *, weighting: Weighting = ..., tau: float | None = ...
-) -> Concordance: ...
-@overload
-def concordance(
     fit: CoxFit, new: CoxFit, *, weighting: Weighting = ..., tau: float | None = ...
 ) -> ConcordanceComparison: ...
+@overload
+def concordance(fit: CoxFit, new: Any = ..., *, weighting: Weighting = ..., tau: float | None = ...) -> Concordance: ...
 @overload
 def concordance(
     fit: Sequence[CoxFit] | Mapping[str, CoxFit], new: Any = ..., *, weighting: Weighting = ..., tau: float | None = ...
 ) -> ConcordanceComparison: ...
-@overload
-def concordance(
-    fit: CoxFit, new: Any, *, weighting: Weighting = ..., tau: float | None = ...
-) -> Concordance | ConcordanceComparison: ...
 def concordance(
     fit: CoxFit | Sequence[CoxFit] | Mapping[str, CoxFit],
     new: Any = None,
@@ -196,49 +225,47 @@ def concordance(
             raise OptionError("concordance: give the fits to compare as one list")
         fit, new = [fit, new], None
     if isinstance(fit, CoxFit):
-        return _evaluate(fit, new, weighting, tau)[0]
+        return _evaluate(fit, new, weighting, tau)
     labels, fits = _labelled(fit)
     parts = [_evaluate(f, new, weighting, tau) for f in fits]
     _refuse_unlike(fits, parts, new)
-    influence = np.column_stack([p[1] for p in parts])
+    influence = np.column_stack([p.influence for p in parts])
     return ConcordanceComparison(
         labels=labels,
-        estimates=read_only([p[0].estimate for p in parts]),
+        estimates=read_only([p.estimate for p in parts]),
         covariance=read_only(influence.T @ influence),
         weighting=weighting,
-        nobs=parts[0][0].nobs,
-        provenance=parts[0][0].provenance,
+        nobs=parts[0].nobs,
+        provenance=parts[0].provenance,
     )
 
 
 def _labelled(fits: Sequence[CoxFit] | Mapping[str, CoxFit]) -> tuple[tuple[str, ...], list[CoxFit]]:
-    named = dict(fits) if isinstance(fits, Mapping) else None
-    given = list(named.values()) if named is not None else list(fits)
+    given: list[CoxFit] = list(fits.values() if isinstance(fits, Mapping) else fits)
     if len(given) < 2 or not all(isinstance(f, CoxFit) for f in given):
         raise OptionError("concordance needs a fit of survival.cox, or at least two of them to compare")
-    if named is not None:
-        return tuple(str(k) for k in named), given
+    if isinstance(fits, Mapping):
+        return tuple(str(k) for k in fits), given
     texts = [f.design.parts.fixed for f in given]
     return tuple(texts) if len(set(texts)) == len(texts) else tuple(f"model {i + 1}" for i in range(len(texts))), given
 
 
-def _refuse_unlike(fits: list[CoxFit], parts: list[tuple[Concordance, FloatArray]], new: Any) -> None:
+def _refuse_unlike(fits: list[CoxFit], parts: list[Concordance], new: Any) -> None:
     first = fits[0].design
     for other, part in zip(fits[1:], parts[1:]):
         d = other.design
-        same = part[0].nobs == parts[0][0].nobs and part[1].size == parts[0][1].size
+        same = part.nobs == parts[0].nobs and part.influence.size == parts[0].influence.size
         if new is None:
             same = same and d.index.equals(first.index) and np.array_equal(d.survival.time, first.survival.time)
             same = same and np.array_equal(d.survival.event, first.survival.event)
         if not same:
             raise OptionError(
-                f"concordance: the fits use different rows ({parts[0][0].nobs} and {part[0].nobs}) or outcomes; missing "
+                f"concordance: the fits use different rows ({parts[0].nobs} and {part.nobs}) or outcomes; missing "
                 "values in one model only? Drop the rows incomplete in any of them first"
             )
 
 
-def _evaluate(fit: CoxFit, new: Any, weighting: Weighting, tau: float | None) -> tuple[Concordance, FloatArray]:
-    """Concordance and the influence of each row (or cluster)."""
+def _evaluate(fit: CoxFit, new: Any, weighting: Weighting, tau: float | None) -> Concordance:
     if not isinstance(fit, CoxFit):
         raise OptionError(f"concordance needs a fit of survival.cox, not {type(fit).__name__}")
     outcome, score, codes, weight, provenance = _fitted(fit) if new is None else _new(fit, new)
@@ -247,7 +274,8 @@ def _evaluate(fit: CoxFit, new: Any, weighting: Weighting, tau: float | None) ->
         score, codes, weight = score[kept], codes[kept], weight[kept]
     else:
         kept = np.ones(score.size, dtype=bool)
-    times = rank_times(outcome.time, outcome.entry)
+    fitted = new is None and tau is None
+    times = fit.times if fitted else rank_times(outcome.time, outcome.entry)
     death_weight = np.ones(score.size)
     if weighting != "n" and outcome.entry is not None:
         raise OptionError(f"weighting={weighting!r} needs right-censored data without delayed entry")
@@ -255,30 +283,24 @@ def _evaluate(fit: CoxFit, new: Any, weighting: Weighting, tau: float | None) ->
         death_weight = _inverse_censoring(times, outcome.event, codes, weight)
     elif weighting == "S":
         death_weight = _peto(times, outcome.event, codes, weight)
-    ranks, scores = np.unique(score, return_inverse=True)
-    start = np.full(score.size, -1, dtype=np.int64) if times.entry_rank is None else times.entry_rank
-    totals, agree, pairs = concordance_pairs(
-        np.ascontiguousarray(scores, dtype=np.int64),
-        ranks.size,
-        np.ascontiguousarray(start),
-        np.ascontiguousarray(times.rank),
-        outcome.event,
-        weight,
-        death_weight,
-        np.lexsort((times.rank, codes)),
-        np.lexsort((start, codes)),
-        codes,
-    )
+    order = _sorted_rows(times.rank, codes)
+    value, codes = score[order], codes[order]
+    scores, n_scores = dense_ranks(value, np.argsort(value))
+    if times.entry_rank is None:
+        start, by_start = np.full(score.size, -1, dtype=np.int64), np.empty(0, dtype=np.int64)
+    else:
+        start = times.entry_rank[order]
+        by_start = _sorted_rows(start, codes)
+    rows = (times.rank[order], outcome.event[order], weight[order], death_weight[order])
+    arguments = (scores, n_scores, start, *rows, by_start, codes)
+    totals, agree, pairs = concordance_totals(*arguments)
     total = float(totals[:3].sum())
     if total == 0.0:
         raise OutcomeError("no pair of rows is comparable: concordance is undefined (too few events?)")
-    estimate = float((totals[0] + 0.5 * totals[2]) / total)
-    influence = np.zeros(kept.size)
-    influence[kept] = weight * (agree - estimate * pairs) / total
-    influence = _by_cluster(fit, influence, new is None)
-    result = Concordance(
-        estimate=estimate,
-        std_error=float(np.sqrt(np.sum(influence**2))),
+    cluster = fit.design.column(fit.cluster) if new is None else None
+    unit = None if cluster is None else np.asarray(pd.factorize(cluster)[0], dtype=np.int64)
+    return Concordance(
+        estimate=float((totals[0] + 0.5 * totals[2]) / total),
         concordant=float(totals[0]),
         discordant=float(totals[1]),
         tied_score=float(totals[2]),
@@ -286,8 +308,17 @@ def _evaluate(fit: CoxFit, new: Any, weighting: Weighting, tau: float | None) ->
         weighting=weighting,
         nobs=score.size,
         provenance=provenance,
+        pairs=_Pairs(arguments, agree, pairs, total, np.flatnonzero(kept)[order], kept.size, unit),
     )
-    return result, influence
+
+
+def _sorted_rows(rank: IntArray, codes: IntArray) -> IntArray:
+    """Rows sorted by stratum then rank (-1 or more)."""
+    n_ranks = int(rank.max()) + 2
+    size = (int(codes.max()) + 1) * n_ranks
+    if size > 8 * rank.size + 1024:  # many strata: a table of all pairs would be too large
+        return np.asarray(np.lexsort((rank, codes)), dtype=np.int64)
+    return np.asarray(counting_sort(codes * n_ranks + rank + 1, size), dtype=np.int64)
 
 
 def _cut(outcome: SurvivalOutcome, tau: float) -> tuple[SurvivalOutcome, npt.NDArray[np.bool_]]:
@@ -336,13 +367,6 @@ def _new(fit: CoxFit, new: Any) -> Inputs:
     )
 
 
-def _by_cluster(fit: CoxFit, influence: FloatArray, fitted: bool) -> FloatArray:
-    column = fit.design.column(fit.cluster) if fitted else None
-    if column is None:
-        return influence
-    return np.asarray(np.bincount(pd.factorize(column)[0], influence), dtype=np.float64)
-
-
 def _inverse_censoring(times: RankedTimes, event: IntArray, codes: IntArray, weight: FloatArray) -> FloatArray:
     """1 / G(t-)^2 at each row's exit, G being the Kaplan-Meier of the censoring time within the stratum."""
     value = np.ones(event.size)
@@ -358,7 +382,7 @@ def _inverse_censoring(times: RankedTimes, event: IntArray, codes: IntArray, wei
 
 
 def _peto(times: RankedTimes, event: IntArray, codes: IntArray, weight: FloatArray) -> FloatArray:
-    """n S(t-) / n(t) at each row's exit, within the stratum."""
+    """N S(t-) / n(t) at each row's exit, within the stratum."""
     value = np.ones(event.size)
     for code in np.unique(codes):
         own = np.flatnonzero(codes == code)

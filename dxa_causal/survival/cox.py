@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import CollinearityError, OptionError, OutcomeError, PredictorError, nearest, shown
-from dxa_causal._core.options import Missing, Ties, WeightType, check_option
-from dxa_causal._core.warnings import AllCensoredWarning, ConvergenceWarning, OverlapWarning, SeparationWarning, warn
+from dxa_causal._core.errors import OptionError, OutcomeError, PredictorError, nearest, shown
+from dxa_causal._core.options import ConfType, Missing, Ties, WeightType, check_option
 from dxa_causal._design import Design, build_design, refuse_collinear
 from dxa_causal._numerics.times import RankedTimes, rank_times
 from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result, read_only, wald_columns
@@ -32,6 +31,14 @@ from dxa_causal.survival._kernels.cox import (
 )
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
 from dxa_causal.survival._kernels.time_varying import maximise_time_varying
+from dxa_causal.survival.checks import (
+    chi_square_test,
+    refuse_empty_intervals,
+    refuse_overlap,
+    report_convergence,
+    stratum_codes,
+    warn_empty_strata,
+)
 from dxa_causal.survival.time_functions import time_function
 
 if TYPE_CHECKING:
@@ -58,7 +65,7 @@ class CoxFit(Result):
         penalised estimate, H^-1 I H^-1 (R's ``var2``).
     robust : bool
     ties : {"efron", "breslow", "exact"}
-    strata, cluster, weights, offset : str or None
+    strata, cluster, id, weights, offset : str or None
         Columns used.
     weight_type : {"case", "frequency", "probability"}
     ridge : float or None
@@ -86,6 +93,7 @@ class CoxFit(Result):
     ties: Ties
     strata: str | None
     cluster: str | None
+    id: str | None
     weights: str | None
     offset: str | None
     weight_type: WeightType
@@ -167,7 +175,7 @@ class CoxFit(Result):
     @cached_property
     def likelihood_ratio_test(self) -> HypothesisTest:
         """All coefficients zero; the model-based test, also for a robust fit."""
-        return _chi_square(2 * (self.log_likelihood - self.log_likelihood_null), self.df, "likelihood ratio test")
+        return chi_square_test(2 * (self.log_likelihood - self.log_likelihood_null), self.df, "likelihood ratio test")
 
     @cached_property
     def wald_test(self) -> HypothesisTest | NotApplicable:
@@ -178,7 +186,7 @@ class CoxFit(Result):
             return NotApplicable(
                 f"{column.nunique()} clusters cannot give a covariance of {b.size} coefficients", "Wald test"
             )
-        return _chi_square(float(b @ np.linalg.solve(self.covariance, b)) if b.size else 0.0, b.size, "Wald test")
+        return chi_square_test(float(b @ np.linalg.solve(self.covariance, b)) if b.size else 0.0, b.size, "Wald test")
 
     def wald(self, terms: str | list[str]) -> HypothesisTest | NotApplicable:
         """Wald test that some coefficients are zero together.
@@ -202,14 +210,14 @@ class CoxFit(Result):
         name = f"Wald test of {', '.join(wanted)}"
         if np.linalg.matrix_rank(v, hermitian=True) < len(own):
             return NotApplicable(f"the covariance of these {len(own)} coefficients is singular (few clusters?)", name)
-        return _chi_square(float(b @ np.linalg.solve(v, b)), len(own), name, "these coefficients are zero")
+        return chi_square_test(float(b @ np.linalg.solve(v, b)), len(own), name, "these coefficients are zero")
 
     @cached_property
     def score_test(self) -> HypothesisTest:
         """All coefficients zero, from gradient and information at zero (the log-rank test for one factor)."""
         g = self.estimate.gradient_null
         value = float(g @ np.linalg.solve(self.estimate.information_null, g)) if g.size else 0.0
-        return _chi_square(value, g.size, "score test")
+        return chi_square_test(value, g.size, "score test")
 
     def baseline_cumulative_hazard(self, *, centered: bool = False) -> pd.DataFrame:
         """Cumulative baseline hazard at each event time, by stratum.
@@ -254,6 +262,7 @@ class CoxFit(Result):
         *,
         type: str = "lp",
         times: npt.ArrayLike | None = None,
+        conf_type: ConfType = "log",
         conf_level: float = 0.95,
     ) -> pd.DataFrame:
         """Predict for the rows analysed or for new ones; see :func:`dxa_causal.survival.predict_cox`.
@@ -265,6 +274,8 @@ class CoxFit(Result):
         times : (k,) array_like, optional
             For survival and cumulative hazard, all event times when omitted;
             for rmst the horizon.
+        conf_type : {"log", "log-log", "plain", "logit", "arcsin"}
+            Scale of the limits of survival and median.
         conf_level : float
 
         Returns
@@ -274,7 +285,7 @@ class CoxFit(Result):
         """
         from dxa_causal.survival.prediction import predict_cox
 
-        return predict_cox(self, new, type=type, times=times, conf_level=conf_level)
+        return predict_cox(self, new, type=type, times=times, conf_type=conf_type, conf_level=conf_level)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Forest plot of the hazard ratios."""
@@ -421,12 +432,12 @@ def cox(
     if weight_type == "frequency" and not whole:
         raise PredictorError(f"weights={weights!r} must be whole numbers when weight_type='frequency'")
     codes, labels = stratum_codes(design, strata)
-    _warn_empty_strata(outcome.event, codes, labels, strata)
+    warn_empty_strata(outcome.event, codes, labels, strata)
     if cluster is not None and design.rows.frame[cluster].nunique() < 2:
         raise PredictorError(f"cluster={cluster!r} has one value in the rows analysed; robust errors need several")
     times = rank_times(outcome.time, outcome.entry)
-    _refuse_empty_intervals(design, times)
-    _check_overlap(design, times, codes, id=id, cluster=cluster)
+    refuse_empty_intervals(design, times)
+    refuse_overlap(design, times, codes, id=id, cluster=cluster)
     refuse_collinear(design, codes)
     changing = [np.asarray(design.number(name, argument="time_varying")) for name in effects]
     terms = (*design.terms, *(f"tt({name})" for name in effects))
@@ -450,12 +461,19 @@ def cox(
 
         estimate = maximise_firth(data_sorted)
     elif ties == "exact":
-        from dxa_causal.survival._kernels.exact import maximise_exact
+        from dxa_causal.survival._kernels.exact import MAX_TIED, maximise_exact
 
+        tied = np.bincount(data_sorted.sets.last[data_sorted.sets.event == 1])
+        if tied.max() > MAX_TIED:
+            at = times.distinct[data_sorted.sets.group_rank[int(tied.argmax())]]
+            raise OptionError(
+                f"ties='exact': {tied.max()} events are tied at time {at:g}, more than the {MAX_TIED} that can be "
+                "handled; use ties='efron'"
+            )
         estimate = maximise_exact(data_sorted)
     else:
         estimate = maximise(data_sorted, penalty=penalty)
-    _report_convergence(estimate, terms, strata)
+    report_convergence(estimate, terms, strata)
     if penalty is None:
         inverse = np.asarray(np.linalg.inv(estimate.information), dtype=np.float64)
         model, df = inverse, float(len(terms))
@@ -495,6 +513,7 @@ def cox(
         ties=ties,
         strata=strata,
         cluster=cluster,
+        id=id,
         weights=weights,
         offset=offset,
         weight_type=weight_type,
@@ -538,88 +557,6 @@ def _refuse_combinations(
         raise OptionError("firth=True takes no ridge, time_varying, robust or cluster: its errors are model-based")
 
 
-def _warn_empty_strata(event: IntArray, codes: IntArray | None, labels: tuple[Any, ...], strata: str | None) -> None:
-    if codes is None:
-        return
-    empty = [labels[k] for k in np.flatnonzero(np.bincount(codes, event, len(labels)) == 0)]
-    if empty:
-        named = ", ".join(shown(v) for v in empty[:5]) + (" ..." if len(empty) > 5 else "")
-        warn(
-            f"{len(empty)} of {len(labels)} strata of {strata!r} have no event and add nothing to the fit: {named}",
-            AllCensoredWarning,
-        )
-
-
-def _check_overlap(
-    design: Design, times: RankedTimes, codes: IntArray | None, *, id: str | None, cluster: str | None
-) -> None:
-    """Refuse overlapping rows of one `id`; warn where a cluster looks like a person and overlaps."""
-    name = id or cluster
-    if name is None or times.entry_rank is None:
-        return
-    person = pd.factorize(design.rows.frame[name])[0]
-    stratum = np.zeros_like(person) if codes is None else codes
-    order = np.lexsort((times.rank, times.entry_rank, stratum, person))
-    before, after = order[:-1], order[1:]
-    same = (person[before] == person[after]) & (stratum[before] == stratum[after])
-    overlap = same & (times.entry_rank[after] < times.rank[before])
-    chained = same & (times.entry_rank[after] == times.rank[before])
-    # rows of a family or a hospital overlap as a rule; those of a person follow one another
-    if not overlap.any() or (id is None and overlap.sum() >= chained.sum()):
-        return
-    i = int(np.flatnonzero(overlap)[0])
-    a, b = before[i], after[i]
-    entry, time, index = design.survival.entry, design.survival.time, design.index
-    assert entry is not None
-    found = (
-        f"{int(overlap.sum())} rows overlap another row of the same {name!r}: first "
-        f"{shown(design.rows.frame[name].iloc[a])} with rows {shown(index[a])} ({entry[a]:g}, {time[a]:g}] and {shown(index[b])} ({entry[b]:g}, {time[b]:g}]"
-    )
-    if id is not None:
-        raise OutcomeError(f"{design.parts.outcome}: {found}; a person counts once at any time")
-    warn(f"{found}; if {name!r} is a person, it counts twice there", OverlapWarning)
-
-
-def stratum_codes(design: Design, strata: str | None) -> tuple[IntArray | None, tuple[Any, ...]]:
-    """Codes 0, 1, ... of the stratum column and the labels they stand for, sorted."""
-    column = design.column(strata)
-    if column is None:
-        return None, ()
-    codes, labels = pd.factorize(column, sort=True)
-    return codes.astype(np.int64), tuple(labels)
-
-
-def _refuse_empty_intervals(design: Design, times: RankedTimes) -> None:
-    if times.entry_rank is None:
-        return
-    empty = np.flatnonzero(times.entry_rank >= times.rank)
-    if empty.size:
-        i = int(empty[0])
-        raise OutcomeError(
-            f"{design.parts.outcome}: entry and exit are the same up to rounding in {empty.size} rows, first row "
-            f"{shown(design.index[i])} at {design.survival.time[i]:g}"
-        )
-
-
-def _report_convergence(estimate: CoxEstimate, terms: tuple[str, ...], strata: str | None) -> None:
-    if estimate.singular:
-        within = " within strata" if strata else ""
-        weakest = int(np.argmin(np.diag(estimate.information)))
-        raise CollinearityError(
-            f"the data cannot tell the coefficients apart: among those at risk when events happen some terms do "
-            f"not vary{within}, or only together; look at {terms[weakest]!r} first"
-        )
-    if estimate.diverging.any():
-        named = ", ".join(repr(t) for t, moving in zip(terms, estimate.diverging, strict=True) if moving)
-        warn(
-            f"the coefficient of {named} runs to infinity: the term separates events from non-events "
-            "(no event on one side?). Its estimate and standard error mean nothing; the likelihood ratio test holds",
-            SeparationWarning,
-        )
-    elif not estimate.converged:
-        warn(f"Newton's iteration did not converge in {estimate.n_iter} steps", ConvergenceWarning)
-
-
 def _sandwich(
     score: FloatArray, data: CoxData, inverse: FloatArray, cluster: pd.Series | None, *, frequency: bool
 ) -> FloatArray:
@@ -632,12 +569,3 @@ def _sandwich(
         np.add.at(scores, codes, score * data.weight[:, None])
     dfbeta = scores @ inverse
     return np.asarray(dfbeta.T @ dfbeta)
-
-
-def _chi_square(
-    statistic: float, df: float, method: str, null: str = "all coefficients are zero"
-) -> HypothesisTest:
-    from scipy import special
-
-    p_value = float(special.chdtrc(df, statistic)) if df else float("nan")
-    return HypothesisTest(statistic, df, p_value, f"{method} (chi-square)", null)

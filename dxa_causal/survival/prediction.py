@@ -10,11 +10,11 @@ import pandas as pd
 from scipy import special
 
 from dxa_causal._core.errors import OptionError, UnseenLevelError, column_not_found, shown
-from dxa_causal._core.options import check_conf_level, check_option
-from dxa_causal._core.warnings import HorizonWarning, warn
+from dxa_causal._core.options import ConfType, check_conf_level, check_option
 from dxa_causal._design import to_pandas
 from dxa_causal._design.rows import complete_rows
 from dxa_causal.survival._kernels.cox import cumulate, increments
+from dxa_causal.survival.step_curves import check_times, probability_limits, warn_beyond
 
 if TYPE_CHECKING:
     from dxa_causal.survival.cox import CoxFit
@@ -31,6 +31,7 @@ def predict_cox(
     *,
     type: str = "lp",
     times: npt.ArrayLike | None = None,
+    conf_type: ConfType = "log",
     conf_level: float = 0.95,
 ) -> pd.DataFrame:
     r"""Linear predictor, relative risk, survival, cumulative hazard, restricted mean or median of given rows.
@@ -45,6 +46,8 @@ def predict_cox(
     times : (k,) array_like, optional
         All event times of the row's stratum when omitted; for rmst the
         horizons, the last time observed when omitted.
+    conf_type : {"log", "log-log", "plain", "logit", "arcsin"}
+        Scale of the limits of survival and median.
     conf_level : float
 
     Returns
@@ -71,8 +74,7 @@ def predict_cox(
         \widehat{\mathrm{var}}\,\hat H = e^{2x'\hat\beta}\Big[\sum_{s \le t} a_s + d' \hat V d\Big], \quad
         d = \sum_{s \le t} A_s (x - \bar x_s),
 
-    (Tsiatis 1981; Therneau & Grambsch 2000, section 10.2). Limits are taken
-    on the scale of log S. The restricted mean is :math:`\int_0^\tau \hat S(t
+    (Tsiatis 1981; Therneau & Grambsch 2000, section 10.2). The restricted mean is :math:`\int_0^\tau \hat S(t
     \mid x)\,dt`; its variance follows from that of the hazard, each increment
     weighing by the area :math:`\int_s^\tau \hat S` behind it.
 
@@ -81,23 +83,25 @@ def predict_cox(
     Tsiatis AA. Ann Stat 1981;9:93-108. doi:10.1214/aos/1176345335
     """
     check_option("type", type, PredictionType)
+    check_option("conf_type", conf_type, ConfType)
     check_conf_level(conf_level)
     z = float(special.ndtri(0.5 + conf_level / 2))
     fit.refuse_time_varying("a prediction")
     if times is not None and type == "median":
         raise OptionError("times= has no meaning for type='median'")
-    x, index, codes, offset = _rows(fit, new)
+    x, index, codes, offset = prediction_rows(fit, new)
     if type in ("lp", "risk"):
         if times is not None:
             raise OptionError(f"times= belongs to type='survival' or 'cumulative_hazard', not to type={type!r}")
         return _relative(fit, x, index, codes, offset, type=type, z=z)
     if type == "rmst":
         return _restricted_mean(fit, x, index, codes, offset, times=times, z=z)
-    curves = _curves(fit, x, index, codes, offset, times=times, type=type, z=z)
+    curves = _curves(fit, x, index, codes, offset, times=times, type=type, conf_type=conf_type, conf_level=conf_level)
     return _median(curves, index) if type == "median" else curves
 
 
-def _rows(fit: CoxFit, new: Any) -> tuple[FloatArray, pd.Index, npt.NDArray[np.int64], FloatArray]:
+def prediction_rows(fit: CoxFit, new: Any) -> tuple[FloatArray, pd.Index, npt.NDArray[np.int64], FloatArray]:
+    """Design matrix, labels, stratum codes and offset of the rows to predict for."""
     if new is None:
         x, index, frame = fit.design.x, fit.design.index, fit.design.rows.frame
     else:
@@ -165,7 +169,8 @@ def _curves(
     *,
     times: npt.ArrayLike | None,
     type: str,
-    z: float,
+    conf_type: ConfType,
+    conf_level: float,
 ) -> pd.DataFrame:
     sets, scale = fit.data.sets, fit.data.scale
     inc = increments(fit.data, fit.estimate.beta)
@@ -178,7 +183,7 @@ def _curves(
     linear = standard @ fit.estimate.beta + offset
     if times is not None:
         times = check_times(times)
-        _warn_beyond(times, float(fit.design.survival.time.max()))
+        warn_beyond(times, float(fit.design.survival.time.max()))
     frames = [pd.DataFrame({"place": [], "row": index[:0], "time": [], "hazard": [], "std_error": []})]
     for code in np.unique(codes):
         groups = np.flatnonzero(sets.group_stratum == code)
@@ -217,14 +222,11 @@ def _curves(
     if type != "median":
         table = table.drop(columns="place")
     if type == "cumulative_hazard":
+        z = float(special.ndtri(0.5 + conf_level / 2))
         return table.assign(estimate=h, std_error=se, conf_low=np.maximum(h - z * se, 0.0), conf_high=h + z * se)
     survival = np.exp(-h)
-    return table.assign(
-        estimate=survival,
-        std_error=survival * se,
-        conf_low=np.exp(-h - z * se),
-        conf_high=np.exp(np.minimum(-h + z * se, 0.0)),
-    )
+    low, high = probability_limits(survival, survival * se, conf_type, conf_level)
+    return table.assign(estimate=survival, std_error=survival * se, conf_low=low, conf_high=high)
 
 
 def _median(curves: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
@@ -257,7 +259,7 @@ def _restricted_mean(
     horizons = np.array([last]) if times is None else check_times(times)
     if (horizons <= 0).any():
         raise OptionError(f"times={horizons.min():g}: the horizon of a restricted mean must be positive")
-    _warn_beyond(horizons, last)
+    warn_beyond(horizons, last)
     estimate, variance = np.zeros((len(x), horizons.size)), np.zeros((len(x), horizons.size))
     for code in np.unique(codes):
         for j, tau in enumerate(horizons):
@@ -285,20 +287,3 @@ def _restricted_mean(
             "conf_high": value + z * std_error,
         }
     )
-
-
-def check_times(times: npt.ArrayLike) -> FloatArray:
-    """Times to predict at, as an array; none may be missing."""
-    given: FloatArray = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    if np.isnan(given).any():
-        raise OptionError(f"times must be numbers, but {int(np.isnan(given).sum())} of {given.size} are missing")
-    return given
-
-
-def _warn_beyond(times: FloatArray, last: float) -> None:
-    beyond = times[times > last]
-    if beyond.size:
-        warn(
-            f"time {beyond.max():g} lies beyond the last observation ({last:g}); the last value is carried forward",
-            HorizonWarning,
-        )

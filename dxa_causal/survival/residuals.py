@@ -10,7 +10,7 @@ import pandas as pd
 
 from dxa_causal._core.errors import OptionError, column_not_found
 from dxa_causal._core.options import check_option
-from dxa_causal.survival._kernels.cox import cox_derivatives, increments
+from dxa_causal.survival._kernels.cox import expected_events, increments
 from dxa_causal.survival.cox import CoxFit
 
 FloatArray = npt.NDArray[np.float64]
@@ -63,7 +63,7 @@ def residuals(
     >>> from dxa_causal.survival import cox
     >>> data = pd.DataFrame({"t": [1, 2, 3, 4], "d": [1, 1, 0, 1], "x": [0, 1, 0, 1]})
     >>> residuals(cox("Surv(t, d) ~ x", data)).round(3).tolist()
-    [0.649, 0.501, -0.649, -0.501]
+    [0.707, 0.5, -0.707, -0.5]
     """
     check_option("type", type, ResidualType)
     fit.refuse_time_varying(f"a {type} residual")
@@ -95,7 +95,7 @@ def residuals(
         keys = fit.design.rows.frame[collapse]
         codes, labels = pd.factorize(keys, sort=True)
         values = np.column_stack([np.bincount(codes, values[:, j], len(labels)) for j in range(values.shape[1])])
-        event = np.bincount(codes, event, len(labels))
+        event = np.bincount(codes, event, len(labels)).astype(np.float64)
         index = pd.Index(labels, name=collapse)
     if type == "martingale":
         return pd.Series(values[:, 0], index=index, name=type)
@@ -109,7 +109,7 @@ def martingale(fit: CoxFit) -> FloatArray:
     data = fit.data
     expected = fit.estimate.expected
     if fit.ties == "exact":  # the conditional likelihood has no hazard of its own: Breslow's, as in R
-        expected = cox_derivatives(*data.arguments(fit.estimate.beta))[3]
+        expected = expected_events(data, fit.estimate.beta)
     value = fit.design.survival.event.astype(np.float64)
     value[data.sets.order] -= expected / data.weight
     return value

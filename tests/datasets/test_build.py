@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dxa_causal.datasets.build import bmi_chd, nhanes_mortality, nhefs
+from dxa_causal.datasets.build import bmi_chd, nhanes3_mortality, nhanes_mortality, nhefs
 from dxa_causal.datasets.build.writing import Column, drop_implausible, write_dataset
 
 
@@ -39,6 +39,26 @@ def test_nhanes_build(source):
     assert frame["walk_time_s"].fillna(-1).tolist() == [6.0, -1.0, 8.0]  # 6.1 m/s is no walk
     assert {k: n for k, n in implausible.items() if n} == {"walk_time_s": 1, "dbp_mmhg": 1}
     assert [*rows.values()] == [6, 1, 1, 1, 3]
+
+
+def test_nhanes3_follow_up_ends_at_twenty_years():
+    source = pd.DataFrame({c.source: [np.nan] * 7 for c in nhanes3_mortality.COLUMNS if c.source})
+    source = source.assign(
+        sampleID=[f"1991_{k}" for k in range(7)],
+        age=60.0,
+        gender=2.0,
+        cyst=[0.05, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
+        status=[1.0, 0, 0, 0, 0, np.nan, 0],
+        ucod_leading=[np.nan, 10, 1, 10, np.nan, np.nan, np.nan],
+        time=[12.0, 240, 240, 239, 240, 240, np.nan],
+        permth_int=[13.0, 240, 250, 240, 300, 300, 300],
+    )
+    frame, implausible, rows = nhanes3_mortality.build(source)
+    assert frame["died"].tolist() == [1, 1, 0, 1, 0]  # the third died in the 21st year
+    assert frame["cause_of_death"].tolist() == ["not released", "other", "alive", "other", "alive"]
+    assert frame["time"].tolist() == [1.0, 20.0, 20.0, 239 / 12, 20.0]
+    assert {k: n for k, n in implausible.items() if n} == {"cystatin_c_mg_l": 1}
+    assert [*rows.values()] == [7, 1, 1, 5]
 
 
 def test_nhefs_build_derives_survival_time():

@@ -73,6 +73,20 @@ def test_nhanes_categories_work_in_formulas(nhanes):
     assert matrix["C(sex)[T.male]"].sum() == (nhanes.dropna(subset="education")["sex"] == "male").sum()
 
 
+def test_nhanes3_rows_and_deaths():
+    frame = dc.datasets.load("nhanes3_mortality")
+    counts = dc.datasets.describe("nhanes3_mortality").attrs["row_counts"]
+    assert counts["source"] - sum(v for k, v in counts.items() if k not in ("source", "kept")) == counts["kept"]
+    assert counts["kept"] == len(frame) == 16975
+    assert frame["id"].is_unique
+    assert frame["died"].sum() == 5875
+    # BioAge's own indicator, without accident, influenza or pneumonia and other causes, counts 3 846
+    assert (~frame.loc[frame["died"] == 1, "cause_of_death"].isin(EXTERNAL)).sum() == 3846
+    assert ((frame["cause_of_death"] != "alive") == (frame["died"] == 1)).all()
+    assert (frame.loc[frame["died"] == 0, "time"] == 20).all()  # nobody is lost: only the 20 years censor
+    assert frame["age"].between(20, 90).all()
+
+
 @pytest.mark.slow
 def test_nhanes_contract_example(nhanes):
     fit = dc.survival.cox("Surv(time, died) ~ age + C(sex) + grip_kg", nhanes)

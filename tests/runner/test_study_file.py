@@ -1,9 +1,12 @@
 """A wrong study.toml is refused before any work, with the key, the value and what is allowed."""
 
+from pathlib import Path
+
 import pytest
 
 from dxa_causal import runner
 from dxa_causal._core.errors import ColumnNotFoundError, DxaCausalError, FormulaError, StudyFileError
+from dxa_causal.runner.study import KINDS
 
 GOOD = """
 [study]
@@ -48,6 +51,12 @@ def test_a_good_study_passes(tmp_path):
     assert [kind for kind, _ in spec.blocks()] == ["table_one", "cox"]
 
 
+def test_the_example_of_the_documentation_is_a_study_file(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "study_file.md").read_text("utf-8")
+    spec = runner.read_study(write(tmp_path, page.split("```toml")[1].split("```")[0]))
+    assert {kind for kind, _ in spec.blocks()} == set(KINDS)
+
+
 def test_misspelt_keys(tmp_path):
     refused(tmp_path, "seed = 7", "sede = 7", "study.sede = 7: no such key", "did you mean 'seed'", "title")
     refused(
@@ -64,7 +73,7 @@ def test_values_that_are_not_allowed(tmp_path):
         'formula = "Surv',
         'ties = "effron"\nformula = "Surv',
         "cox[0].ties = 'effron'",
-        "'efron' or 'breslow'",
+        "'efron', 'breslow'",
     )
     refused(tmp_path, 'name = "death"', 'name = "Death by/age"', "cox[0].name")
     refused(tmp_path, 'name = "death"', 'name = "who"', "'who' is used twice")

@@ -83,9 +83,7 @@ def test_fit(name, data, expected):
     assert fit.wald_test.statistic == pytest.approx(want["wald"], rel=TIGHT)
     assert (fit.nobs, fit.n_events) == (want["n"], want["nevent"])
     c = s.concordance(fit)
-    np.testing.assert_allclose(
-        [c.estimate, c.std_error], [want["concordance"], want["concordance_se"]], rtol=1e-9
-    )
+    np.testing.assert_allclose([c.estimate, c.std_error], [want["concordance"], want["concordance_se"]], rtol=1e-9)
 
 
 @pytest.mark.parametrize("transform", ["km", "rank", "identity", "log"])
@@ -209,7 +207,9 @@ def test_median_mean_and_baseline(data, expected):
     fit = s.cox("Surv(time, status) ~ age + sex + ph.ecog", data["lung"])
     want = expected["predict_median"]
     got = fit.predict(NEW, type="median")
-    np.testing.assert_allclose(got[["estimate", "conf_low", "conf_high"]].T, [want[k] for k in ("median", "lower", "upper")])
+    np.testing.assert_allclose(
+        got[["estimate", "conf_low", "conf_high"]].T, [want[k] for k in ("median", "lower", "upper")]
+    )
     np.testing.assert_allclose(fit.predict(NEW, type="rmst", times=[500])["estimate"], want["rmst500"], rtol=TIGHT)
     for centered, key in ((True, "centered"), (False, "zero")):
         hazard = fit.baseline_cumulative_hazard(centered=centered)

@@ -1,7 +1,5 @@
 """Fits at the edge of what numbers hold: far-apart strata, separation, few clusters, groups that never meet."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,8 +68,8 @@ def test_separation_within_strata_is_not_called_collinearity():
             {"t": rng.exponential(size=40), "s": rng.integers(0, 4, 40), "g": rng.choice(list("abc"), 40)}
         )
         data["e"] = np.where(data["g"] == "c", 0, rng.integers(0, 2, 40))
-        with warnings.catch_warnings(), pytest.warns(named.SeparationWarning, match=r"g\[T\.c\]"):
-            warnings.simplefilter("ignore", named.AllCensoredWarning)  # a stratum may have no event by chance
+        data = data[data.groupby("s")["e"].transform("any")]  # a stratum without events has a warning of its own
+        with pytest.warns(named.SeparationWarning, match=r"g\[T\.c\]"):
             s.cox("Surv(t, e) ~ g", data, strata="s")
 
 

@@ -41,7 +41,7 @@ _BLOCK = 512  # rows per matrix product: fits the cache for the usual number of 
 
 
 @inner
-def _step(g, i, j, s0, at_risk, x, risk, weight, event, last, before, entry_order, s1, d1):
+def step_risk_set(g, i, j, s0, at_risk, x, risk, weight, event, last, before, entry_order, s1, d1):
     """Move the risk set from group g + 1 to g: rows that exit at g come in, rows that enter at g go."""
     p = x.shape[1]
     d = 0
@@ -73,12 +73,12 @@ def _step(g, i, j, s0, at_risk, x, risk, weight, event, last, before, entry_orde
 
 
 @inner
-def _efron_sums(s0, d, d0, dw, ties):
+def efron_sums(s0, d, d0, dw, ties):
     """A, B, a, b, q and the log terms of one group."""
     if ties == FREQUENCY:
         d = int(np.rint(dw))
-        if d == 0:
-            return 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    if d == 0:  # resampling has left the group without events
+        return 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     if d == 1 or ties == BRESLOW:
         inverse = 1.0 / s0
         return dw * inverse, 0.0, dw * inverse * inverse, 0.0, 0.0, dw * np.log(s0)
@@ -185,7 +185,7 @@ def cox_derivatives(x, weight, offset, event, last, before, entry_order, stratum
             at_risk = 0
             s1[:] = 0.0
         top = i
-        i, j, s0, at_risk, d, d0, dw = _step(
+        i, j, s0, at_risk, d, d0, dw = step_risk_set(
             g, i, j, s0, at_risk, x, risk, weight, event, last, before, entry_order, s1, d1
         )
         for row in range(i + 1, top + 1):
@@ -197,7 +197,7 @@ def cox_derivatives(x, weight, offset, event, last, before, entry_order, stratum
                 tie_share[g] = 0.0
                 continue
             return -np.inf, gradient, information, expected  # every risk underflowed
-        big_a, big_b, a, b, q, log_term = _efron_sums(s0, d, d0, dw, ties)
+        big_a, big_b, a, b, q, log_term = efron_sums(s0, d, d0, dw, ties)
         log_likelihood -= log_term
         cumulative[g] = big_a
         tie_share[g] = big_b
@@ -282,11 +282,11 @@ def cox_increments(x, weight, offset, event, last, before, entry_order, stratum,
             s0 = 0.0
             at_risk = 0
             s1[:] = 0.0
-        i, j, s0, at_risk, d, d0, dw = _step(
+        i, j, s0, at_risk, d, d0, dw = step_risk_set(
             g, i, j, s0, at_risk, x, risk, weight, event, last, before, entry_order, s1, d1
         )
         if dw > 0.0:  # not so where all rows with the event have weight zero
-            big_a, big_b, a, b, q, _ = _efron_sums(s0, d, d0, dw, ties)
+            big_a, big_b, a, b, q, _ = efron_sums(s0, d, d0, dw, ties)
             scalars[0, g] = big_a
             scalars[1, g] = big_b
             scalars[2, g] = a
@@ -331,6 +331,22 @@ class CoxData:
         """The same rows with some of the covariates."""
         x = np.ascontiguousarray(self.x[:, columns])
         return replace(self, x=x, centre=self.centre[columns], scale=self.scale[columns])
+
+    def rows(self, kept: npt.NDArray[np.bool_]) -> CoxData:
+        """Some of the rows, on the same scale and with the same groups."""
+        s = self.sets
+        delayed = np.flatnonzero(s.before[kept] >= 0)
+        before = np.ascontiguousarray(s.before[kept])
+        sets = replace(
+            s,
+            order=s.order[kept],
+            last=np.ascontiguousarray(s.last[kept]),
+            before=before,
+            entry_order=delayed[np.argsort(before[delayed], kind="stable")],
+            event=np.ascontiguousarray(s.event[kept]),
+        )
+        x = np.ascontiguousarray(self.x[kept])
+        return replace(self, x=x, weight=self.weight[kept], offset=self.offset[kept], sets=sets)
 
 
 def prepare(
@@ -570,6 +586,11 @@ def _cumulate_in_place(total, closes):
         if closes[g - 1] == 0:
             for k in range(total.shape[1]):
                 total[g, k] += total[g - 1, k]
+
+
+def expected_events(data: CoxData, beta: FloatArray) -> FloatArray:
+    """Weighted expected events of the rows ``sets.order``, (m,)."""
+    return np.asarray(cox_derivatives(*data.arguments(beta))[3])
 
 
 def _own(data: CoxData, beta: FloatArray, inc: CoxIncrements) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -17,7 +17,7 @@ from dxa_causal.survival._kernels.cox import (
     EFRON,
     CoxData,
     CoxEstimate,
-    _efron_sums,
+    efron_sums,
     newton,
     prepare,
 )
@@ -123,7 +123,7 @@ def time_varying_derivatives(x, factor, weight, offset, event, last, before, str
         )
         if not (s0 > 0.0 and np.isfinite(s0)):
             return -np.inf, gradient, information, expected, score
-        big_a, big_b, a, b, q, log_term = _efron_sums(s0, d, d0, dw, ties)
+        big_a, big_b, a, b, q, log_term = efron_sums(s0, d, d0, dw, ties)
         log_likelihood += own - log_term
         for k in range(p):
             gradient[k] -= big_a * s1[k] - big_b * d1[k]

@@ -60,9 +60,8 @@ def _stays():
         start = np.concatenate([[0.0], stay[stay < min(death, end)]])
         stop = np.concatenate([start[1:], [min(death, end)]])
         last = np.arange(start.size) == start.size - 1
-        rows.append(
-            {"id": person, "arm": arm, "start": start, "stop": stop, "stay": 1 - last, "died": last * (death <= end)}
-        )
+        died = 1 * last * (death <= end)
+        rows.append({"id": person, "arm": arm, "start": start, "stop": stop, "stay": 1 - last, "died": died})
     return pd.concat([pd.DataFrame(r) for r in rows], ignore_index=True).assign(w=lambda d: 1 + d["id"] % 3 / 2)
 
 

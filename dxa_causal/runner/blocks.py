@@ -1,0 +1,292 @@
+"""What may stand in the tables of a ``study.toml``: cohorts and blocks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+
+from dxa_causal._core.options import ConfType, Estimand, Ties
+from dxa_causal.mr.estimators import Method
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+Column = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
+
+
+class Table(BaseModel):
+    """A table of the file: no key but its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class About(Table):
+    """``[study]``."""
+
+    title: str
+    description: str = ""
+    seed: int = Field(default=1, ge=0)
+
+
+class Exclusion(Table):
+    """One line of the participant flow: rows where `where` holds leave, because of `because`."""
+
+    where: str
+    because: str
+
+
+class Simulation(Table):
+    """A simulated forearm cohort of `n` subjects, with scans."""
+
+    n: int = Field(ge=10, le=100_000)
+
+
+class Calibrations(Table):
+    """Folders of a device's calibration scans."""
+
+    wedge: Path
+    phantom: Path
+
+
+class Scans(Table):
+    """Forearm scans of a cohort read from a file.
+
+    `manifest` is a CSV with scan_id, path and the cohort's `id` column;
+    `calibrations` maps each device to the folder of its calibration scans.
+    """
+
+    manifest: Path
+    id: str
+    calibrations: dict[str, Calibrations] = {}
+
+
+class Cut(Table):
+    """A new category from a column of numbers: cut `at` given values, or into `parts` of equal size.
+
+    `unit` stands behind the limits in the labels; `within` makes the parts in
+    each group of that column by itself.
+    """
+
+    column: str
+    at: tuple[float, ...] = ()
+    unit: str = ""
+    parts: int | None = Field(default=None, ge=2, le=10)
+    within: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.at) == (self.parts is not None):
+            raise ValueError("give at = [values] or parts = number, one of them")
+        if self.within is not None and self.parts is None:
+            raise ValueError("within belongs to parts")
+        if self.unit and not self.at:
+            raise ValueError("unit belongs to at")
+        if any(low >= high for low, high in zip(self.at, self.at[1:])):
+            raise ValueError(f"at = {list(self.at)} must increase")
+        return self
+
+
+class Regroup(Table):
+    """A new category from the levels of another: `levels` maps each new level to the old ones, in order."""
+
+    column: str
+    levels: dict[str, tuple[str | int, ...]]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        old = [level for levels in self.levels.values() for level in levels]
+        twice = sorted({str(level) for level in old if old.count(level) > 1})
+        if twice:
+            raise ValueError(f"levels lists {twice} twice")
+        return self
+
+
+class Cohort(Table):
+    """``[cohorts.NAME]``: exactly one of `dataset`, `file` and `simulate`.
+
+    New columns are made of the rows that the exclusions leave: `derive` (an expression each), then `cut`, then
+    `regroup`.
+    """
+
+    title: str = ""
+    dataset: str | None = None
+    file: Path | None = None
+    simulate: Simulation | None = None
+    scans: Scans | None = None
+    exclude: tuple[Exclusion, ...] = ()
+    derive: dict[Column, str] = {}
+    cut: dict[Column, Cut] = {}
+    regroup: dict[Column, Regroup] = {}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [k for k in ("dataset", "file", "simulate") if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of dataset, file, simulate; found {given or 'none'}")
+        if self.scans is not None and self.file is None:
+            raise ValueError("scans belongs to a cohort with file = ...; a simulated cohort brings its own")
+        reasons = [e.because for e in self.exclude]
+        for reason in reasons:
+            if reasons.count(reason) > 1:
+                raise ValueError(f"exclude: because = {reason!r} is used twice; give each exclusion its own reason")
+        return self
+
+
+class _Block(Table):
+    name: Name
+    title: str
+    section: str = "Results"
+    text: str = ""
+
+
+class _CohortBlock(_Block):
+    cohort: str
+    where: str | None = None
+
+
+class TableOneBlock(_CohortBlock):
+    """``[[table_one]]``."""
+
+    columns: tuple[str, ...]
+    by: str | None = None
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        twice = sorted({c for c in self.columns if self.columns.count(c) > 1})
+        if twice:
+            raise ValueError(f"columns lists {twice} twice")
+        return self
+
+
+class KaplanMeierBlock(_CohortBlock):
+    """``[[kaplan_meier]]``: curves, numbers at risk, log-rank test."""
+
+    formula: str
+    weights: str | None = None
+    conf_type: ConfType = "log"
+    time_label: str | None = None
+
+
+class CoxBlock(_CohortBlock):
+    """``[[cox]]``: `truth` maps terms to known values of a simulated cohort.
+
+    `ph_test` adds the test of proportional hazards and its figure, whose axis is `time_label`.
+    """
+
+    formula: str
+    ties: Ties = "efron"
+    strata: str | None = None
+    cluster: str | None = None
+    weights: str | None = None
+    offset: str | None = None
+    robust: StrictBool | None = None
+    ph_test: StrictBool = False
+    time_label: str | None = None
+    truth: dict[str, str] = {}
+
+
+class DoseResponseBlock(_CohortBlock):
+    """``[[dose_response]]``: hazard ratio along `exposure`, whose term of the formula is a spline."""
+
+    formula: str
+    exposure: str
+    reference: float
+    exposure_label: str | None = None
+    at: tuple[float, ...] = ()
+    ties: Ties = "efron"
+    strata: str | None = None
+
+
+class SubgroupsBlock(_CohortBlock):
+    """``[[subgroups]]``: one term of a Cox model in every level of some columns, and whether it differs."""
+
+    formula: str
+    term: str
+    by: tuple[str, ...] = Field(min_length=1)
+    term_label: str | None = None
+    ties: Ties = "efron"
+    strata: str | None = None
+
+
+class CompetingRisksBlock(_CohortBlock):
+    """``[[competing_risks]]``: incidence `curves` by group, cause-specific hazards, subdistribution hazards.
+
+    `formula` is fitted for every cause, and by Fine and Gray's model for the
+    causes listed in `fine_gray`; its first term is drawn.
+    """
+
+    curves: str | None = None
+    formula: str | None = None
+    fine_gray: tuple[str | int, ...] = ()
+    term_label: str | None = None
+    time_label: str | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.curves is None and self.formula is None:
+            raise ValueError("give curves = 'Surv(time, cause) ~ group', formula = 'Surv(...) ~ covariates', or both")
+        if self.fine_gray and self.formula is None:
+            raise ValueError("fine_gray lists causes to fit `formula` for; give formula")
+        return self
+
+
+class RmstBlock(_CohortBlock):
+    """``[[rmst]]``: time lived up to `tau` by group, and its difference adjusted for `covariates`."""
+
+    formula: str
+    tau: float = Field(gt=0)
+    covariates: tuple[str, ...] = ()
+    time_label: str | None = None
+
+
+class ValidationBlock(_CohortBlock):
+    """``[[validation]]``: cross-validated concordance of several Cox formulas on the same rows."""
+
+    formulas: dict[str, str]
+    folds: int = Field(default=5, ge=2, le=50)
+
+
+class WeightingBlock(_CohortBlock):
+    """``[[weighting]]``: propensity weights, balance, and the effect on `outcome` or `survival`."""
+
+    formula: str
+    estimand: Estimand = "ATE"
+    stabilize: StrictBool = False
+    trim: float | None = Field(default=None, gt=0.5, lt=1)
+    outcome: str | None = None
+    survival: str | None = None
+    truth: str | None = None
+
+    @model_validator(mode="after")
+    def _some_outcome(self) -> Self:
+        if self.outcome is None and self.survival is None:
+            raise ValueError("give outcome = 'column' (mean difference), survival = 'Surv(time, event)', or both")
+        return self
+
+
+class MrBlock(_Block):
+    """``[[mr]]``: two GWAS summary files or data sets."""
+
+    exposure: str
+    outcome: str
+    exposure_label: str = "exposure"
+    outcome_label: str = "outcome"
+    action: Literal[1, 2, 3] = 2
+    methods: tuple[Method, ...] = ("ivw", "egger", "weighted_median")
+    exponentiate: StrictBool = False
+
+
+CohortBlock = (
+    TableOneBlock
+    | KaplanMeierBlock
+    | CoxBlock
+    | DoseResponseBlock
+    | SubgroupsBlock
+    | CompetingRisksBlock
+    | RmstBlock
+    | ValidationBlock
+    | WeightingBlock
+)
+Block = CohortBlock | MrBlock

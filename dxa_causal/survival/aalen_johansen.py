@@ -1,0 +1,228 @@
+"""The Aalen-Johansen estimate of cumulative incidence with competing risks, by group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy.typing as npt
+import pandas as pd
+
+from dxa_causal._core.errors import OptionError
+from dxa_causal._core.options import ConfType, Missing, check_conf_level, check_option
+from dxa_causal._design import Groups, read_groups
+from dxa_causal._numerics.times import rank_times
+from dxa_causal.results import Provenance, Result, Summary
+from dxa_causal.results.provenance import format_call
+from dxa_causal.survival._kernels.cumulative_incidence import cumulative_incidence
+from dxa_causal.survival.step_curves import (
+    at_times,
+    given_weights,
+    last_values,
+    probability_limits,
+    risk_table,
+    robust_choice,
+    warn_without_events,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+IncidenceVariance = Literal["survival", "cmprsk"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AalenJohansenFit(Result):
+    """Cumulative incidences by group and cause.
+
+    Attributes
+    ----------
+    groups : Groups
+        Outcome and group of every row analysed.
+    steps : DataFrame
+        group, time, cause, n_risk, n_event, estimate, std_error, one row per
+        cause and distinct exit time of a group; sums of weights for a weighted fit.
+    variance : str
+        Kind of standard error.
+    conf_type : str
+        Scale of the limits.
+    weights, cluster : str or None
+    """
+
+    title: ClassVar[str] = "Aalen-Johansen cumulative incidence"
+
+    groups: Groups
+    steps: pd.DataFrame
+    variance: IncidenceVariance
+    conf_type: ConfType
+    weights: str | None
+    cluster: str | None
+    nobs: int
+    n_events: int
+    provenance: Provenance
+    estimand: str = "cumulative incidence"
+
+    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
+        """One row per group, cause and exit time: n_risk, n_event, estimate, std_error, limits."""
+        if exponentiate:
+            raise OptionError("exponentiate=True has no meaning for cumulative incidences")
+        return self._with_limits(self.steps, conf_level)
+
+    def glance(self) -> pd.DataFrame:
+        """One row: nobs, n_events (of all causes), n_groups."""
+        return pd.DataFrame({"nobs": [self.nobs], "n_events": [self.n_events], "n_groups": [len(self.groups.labels)]})
+
+    def predict(self, times: npt.ArrayLike, *, conf_level: float = 0.95) -> pd.DataFrame:
+        """Cumulative incidence at given times, right-continuous.
+
+        Parameters
+        ----------
+        times : (k,) array_like
+        conf_level : float
+
+        Returns
+        -------
+        DataFrame
+            group, time, cause, estimate, std_error, conf_low, conf_high,
+            n_risk (at risk just before the time).
+        """
+        start = {"estimate": 0.0, "std_error": 0.0}
+        table = at_times(self.steps, times, self.groups, self.weights, by=["group", "cause"], start=start)
+        table = self._with_limits(table, conf_level)
+        return table[["group", "time", "cause", "estimate", "std_error", "conf_low", "conf_high", "n_risk"]]
+
+    def plot(self, ax: Axes | None = None, *, time_label: str | None = None) -> Axes:
+        """Curves with pointwise limits and the numbers at risk below; `time_label` should name the unit."""
+        from dxa_causal.plots.survival import step_curves
+
+        return step_curves(
+            self.tidy(),
+            at_risk=risk_table(self.groups, self.weights),
+            time_label=time_label or self.groups.outcome.time_name,
+            value_label="Cumulative incidence",
+            start=0.0,
+            ax=ax,
+        )
+
+    def summary(self, conf_level: float = 0.95) -> Summary:
+        """Events and the incidence at the last time, per group and cause."""
+        table = last_values(self.tidy(conf_level), by=["group", "cause"])
+        return Summary(self.title, [table], [f"limits on the {self.conf_type} scale", *self._notes()])
+
+    def _with_limits(self, table: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+        check_conf_level(conf_level)
+        estimate, std_error = table["estimate"].to_numpy(), table["std_error"].to_numpy()
+        low, high = probability_limits(estimate, std_error, self.conf_type, conf_level)
+        return table.assign(conf_low=low, conf_high=high)
+
+
+def aalen_johansen(
+    formula: str,
+    data: Any,
+    *,
+    weights: str | None = None,
+    cluster: str | None = None,
+    variance: IncidenceVariance = "survival",
+    conf_type: ConfType = "log",
+    missing: Missing = "drop",
+) -> AalenJohansenFit:
+    r"""Estimate the cumulative incidence of every cause when each prevents the others.
+
+    Parameters
+    ----------
+    formula : str
+        ``Surv(time, event) ~ group``, ``~ 1`` for one curve per cause, or
+        ``Surv(entry, time, event) ~ ...`` with delayed entry. The event is 0 =
+        censored and 1, 2, ... = causes, or a categorical whose first category
+        is censoring.
+    data : pandas or polars frame
+    weights : str, optional
+        Column of positive weights.
+    cluster : str, optional
+        Column; rows with the same value are dependent.
+    variance : {"survival", "cmprsk"}
+        "survival": the infinitesimal jackknife, as R's ``survfit`` for several
+        states. "cmprsk": from the martingales of the cause-specific hazards,
+        as R's ``cuminc``; not with weights, clusters or delayed entry, which
+        that function does not know.
+    conf_type : {"log", "log-log", "plain", "logit", "arcsin"}
+        Scale on which the limits are symmetric. On all but "plain" they are
+        missing while the estimate is zero.
+    missing : {"drop", "raise"}
+
+    Returns
+    -------
+    AalenJohansenFit
+
+    Notes
+    -----
+    :math:`\hat F_c(t) = \sum_{s \le t} \hat S(s-) \, d_{cs} / n_s`, with the Kaplan-Meier
+    estimate of being free of all events; the incidences and that survival sum
+    to one. One minus the Kaplan-Meier estimate that censors other causes is
+    larger, and estimates the risk in nobody's world. Times closer than
+    ``sqrt(eps)`` are one time.
+
+    References
+    ----------
+    Aalen OO, Johansen S. Scand J Stat 1978;5:141-150. https://www.jstor.org/stable/4615704
+    Gray RJ. Ann Stat 1988;16:1141-1154. doi:10.1214/aos/1176350951
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> data = pd.DataFrame({"time": [1, 2, 3, 4], "event": [1, 2, 0, 1]})
+    >>> aalen_johansen("Surv(time, event) ~ 1", data).predict([2])[["cause", "estimate"]].values.tolist()
+    [[1.0, 0.25], [2.0, 0.25]]
+    """
+    check_option("variance", variance, IncidenceVariance)
+    check_option("conf_type", conf_type, ConfType)
+    columns = {"weights": weights, "cluster": cluster}
+    groups = read_groups(formula, data, arguments=columns, missing=missing, causes=True)
+    outcome = groups.outcome
+    if variance == "cmprsk":
+        delayed = {"delayed entry": outcome.entry is not None}
+        given = [name for name, use in ({k: v is not None for k, v in columns.items()} | delayed).items() if use]
+        if given:
+            raise OptionError(f"variance='cmprsk' takes no {' or '.join(given)}; use variance='survival'")
+    weight = given_weights(groups, weights)
+    _, units = robust_choice(groups, weight, robust=None, cluster=cluster)
+    warn_without_events(groups)
+    times = rank_times(outcome.time, outcome.entry)
+    frames = []
+    for code, label in enumerate(groups.labels):
+        own = groups.codes == code
+        curves = cumulative_incidence(
+            times.rank[own],
+            None if times.entry_rank is None else times.entry_rank[own],
+            outcome.event[own],
+            weight[own],
+            n_causes=len(outcome.causes),
+            jackknife=variance == "survival",
+            cluster=None if units is None else units[own],
+        )
+        for c, cause in enumerate(outcome.causes):
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "group": [label] * curves.place.size,
+                        "time": times.distinct[curves.place],
+                        "cause": [cause] * curves.place.size,
+                        "n_risk": curves.n_risk,
+                        "n_event": curves.n_event[c],
+                        "estimate": curves.incidence[c],
+                        "std_error": curves.std_error[c],
+                    }
+                )
+            )
+    call = format_call("survival.aalen_johansen", formula, **columns, variance=variance, conf_type=conf_type)
+    return AalenJohansenFit(
+        groups=groups,
+        steps=pd.concat(frames, ignore_index=True),
+        variance=variance,
+        conf_type=conf_type,
+        weights=weights,
+        cluster=cluster,
+        nobs=outcome.time.size,
+        n_events=int((outcome.event > 0).sum()),
+        provenance=groups.provenance(call),
+    )

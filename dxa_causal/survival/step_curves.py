@@ -1,0 +1,167 @@
+"""What step curves by group have in common: limits, values at given times, numbers at risk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import special
+
+from dxa_causal._core.errors import OptionError, PredictorError, shown
+from dxa_causal._core.options import ConfType
+from dxa_causal._core.warnings import AllCensoredWarning, HorizonWarning, warn
+from dxa_causal._design import Groups
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+def check_times(times: npt.ArrayLike) -> FloatArray:
+    """Times to predict at, as an array; none may be missing."""
+    given: FloatArray = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    if np.isnan(given).any():
+        raise OptionError(f"times must be numbers, but {int(np.isnan(given).sum())} of {given.size} are missing")
+    return given
+
+
+def warn_beyond(times: FloatArray, last: float) -> None:
+    """Say that a time lies beyond follow-up."""
+    beyond = times[times > last]
+    if beyond.size:
+        warn(
+            f"time {beyond.max():g} lies beyond the last observation ({last:g}); the last value is carried forward",
+            HorizonWarning,
+        )
+
+
+def robust_choice(
+    groups: Groups, weight: FloatArray, *, robust: bool | None, cluster: str | None
+) -> tuple[bool, IntArray | None]:
+    """Whether standard errors are robust, as R chooses when `robust` is None, and the codes of the clusters."""
+    if cluster is None:
+        return bool(np.any(weight != np.floor(weight))) if robust is None else robust, None
+    if robust is False:
+        raise OptionError(f"cluster={cluster!r} asks for robust standard errors; leave robust=False out")
+    codes, values = pd.factorize(groups.rows.frame[cluster])
+    if len(values) < 2:
+        raise PredictorError(f"cluster={cluster!r} has one value in the rows analysed; robust errors need several")
+    return True, codes.astype(np.int64)
+
+
+def warn_without_events(groups: Groups) -> None:
+    """Say which groups have no event at all."""
+    events = np.bincount(groups.codes, groups.outcome.event > 0, len(groups.labels))
+    for label, n in zip(groups.labels, events, strict=True):
+        if n == 0:
+            warn(f"group {shown(label)} has no event: its curve is flat", AllCensoredWarning)
+
+
+def given_weights(groups: Groups, weights: str | None) -> FloatArray:
+    """Weights of the rows analysed; ones when there is no column."""
+    given = groups.rows.number(weights, argument="weights", positive=True)
+    return np.ones(groups.outcome.time.size) if given is None else given
+
+
+def numbers_at_risk(groups: Groups, weights: str | None, times: FloatArray) -> FloatArray:
+    """Sum of weights at risk just before each time: (groups, times)."""
+    weight, outcome = given_weights(groups, weights), groups.outcome
+    table = np.zeros((len(groups.labels), times.size))
+    for code in range(len(groups.labels)):
+        own = groups.codes == code
+        for sign, moments in ((1.0, outcome.time), (-1.0, outcome.entry)):
+            if moments is not None:
+                order = np.argsort(moments[own], kind="stable")
+                passed = np.concatenate([[0.0], np.cumsum(weight[own][order])])
+                still = passed[-1] - passed[np.searchsorted(moments[own][order], times, side="left")]
+                table[code] += sign * still
+    return table
+
+
+def at_times(
+    steps: pd.DataFrame,
+    times: npt.ArrayLike,
+    groups: Groups,
+    weights: str | None,
+    *,
+    by: list[str],
+    start: Mapping[str, float],
+) -> pd.DataFrame:
+    """Values of right-continuous curves at given times, `start` before the first step; n_risk just before."""
+    times = check_times(times)
+    at_risk = dict(zip(groups.labels, numbers_at_risk(groups, weights, times), strict=True))
+    for label, last in steps.groupby("group", sort=False)["time"].max().items():
+        if (times > last).any():
+            warn(
+                f"group {shown(label)}: time {times.max():g} lies beyond the last observation ({last:g}); the last "
+                "value is carried forward",
+                HorizonWarning,
+            )
+    frames = []
+    for key, step in steps.groupby(by, sort=False):
+        place = np.searchsorted(step["time"].to_numpy(), times, side="right")
+        frame = pd.DataFrame({"time": times, "n_risk": at_risk[step["group"].iloc[0]]})
+        for name, value in zip(by, key, strict=True):
+            frame[name] = [value] * times.size
+        for name, value in start.items():
+            frame[name] = np.concatenate([[value], step[name]])[place]
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def last_values(table: pd.DataFrame, *, by: list[str]) -> pd.DataFrame:
+    """Events of each curve, and its estimate at its last time."""
+    rows = table.groupby(by, sort=False)
+    columns = [*by, "time", "estimate", "std_error", "conf_low", "conf_high"]
+    events = rows["n_event"].sum().reset_index()
+    return events.merge(rows.tail(1)[columns], on=by)
+
+
+def nice_ticks(last: float) -> FloatArray:
+    """About six round times from zero to `last`, for a table of numbers at risk."""
+    raw = last / 5
+    power = 10.0 ** np.floor(np.log10(raw)) if raw > 0 else 1.0
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.8)
+    ticks: FloatArray = np.arange(0.0, last * (1 + 1e-9), step)
+    return ticks
+
+
+def risk_table(groups: Groups, weights: str | None) -> pd.DataFrame:
+    """Numbers at risk at round times, one row per group, for below a plot."""
+    outcome = groups.outcome
+    ticks = nice_ticks(float(outcome.time.max()))
+    if outcome.entry is None:
+        counts = numbers_at_risk(groups, weights, ticks)
+    else:
+        first = float(outcome.entry.min())
+        ticks = ticks[max(np.searchsorted(ticks, first, side="right") - 1, 0) :]
+        # on the age scale nobody is there at zero; those who enter at the first tick are at risk from there on
+        counts = numbers_at_risk(groups, weights, np.where(ticks == first, np.nextafter(first, np.inf), ticks))
+    return pd.DataFrame(counts, index=[str(v) for v in groups.labels], columns=ticks)
+
+
+def probability_limits(
+    p: FloatArray, se: FloatArray, conf_type: ConfType, conf_level: float
+) -> tuple[FloatArray, FloatArray]:
+    """Limits of a probability, symmetric on the scale `conf_type`, within [0, 1]; missing where p = 0 there."""
+    z = float(special.ndtri(0.5 + conf_level / 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_se = se / p
+        if conf_type == "plain":
+            low, high = p - z * se, p + z * se
+        elif conf_type == "log":
+            low, high = np.exp(np.log(p) - z * log_se), np.exp(np.log(p) + z * log_se)
+        elif conf_type == "log-log":
+            centre, half = np.log(-np.log(p)), z * log_se / np.log(p)
+            low, high = np.exp(-np.exp(centre - half)), np.exp(-np.exp(centre + half))
+        elif conf_type == "logit":
+            centre, half = np.log(p / (1 - p)), z * log_se / (1 - p)
+            low, high = special.expit(centre - half), special.expit(centre + half)
+        else:
+            centre, half = np.arcsin(np.sqrt(p)), 0.5 * z * log_se * np.sqrt(p / (1 - p))
+            low = np.sin(np.maximum(0.0, centre - half)) ** 2
+            high = np.sin(np.minimum(np.pi / 2, centre + half)) ** 2
+    certain = (p == 1.0) & (se == 0.0)
+    low, high = np.where(certain, 1.0, low), np.where(certain, 1.0, high)
+    return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
