@@ -91,7 +91,8 @@ def log_ticks(values: np.ndarray) -> list[float]:
     for fractions in scales:
         ticks = np.outer(decades, fractions).ravel()
         inside = ticks[(ticks >= low / 1.05) & (ticks <= high * 1.05)]
-        if 3 <= inside.size <= 7:
+        crowded = np.diff(np.log(inside)) < 0.15 * np.log(high / low) if inside.size > 1 else np.array([False])
+        if 3 <= inside.size <= 7 and not crowded.any():
             return [float(f"{t:.6g}") for t in inside]
     step = 10.0 ** np.floor(np.log10((high - low) / 2 or low))
     step *= next(m for m in (0.5, 1.0, 2.0, 5.0, 10.0) if (high - low) / (m * step) <= 5)

@@ -84,7 +84,7 @@ def _numbers_at_risk(ax: Axes, at_risk: pd.DataFrame, colours: list[str]) -> Non
             str(group),
             (0, y),
             xycoords="axes fraction",
-            xytext=(-12, 0),
+            xytext=(-20, 0),
             textcoords="offset points",
             ha="right",
             va="center",

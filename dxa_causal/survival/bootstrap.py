@@ -122,7 +122,8 @@ def bootstrap(
     A sample is a vector of whole-number weights, so that rows are neither
     copied nor sorted again; in an Efron fit a row drawn twice counts as two
     tied rows, as if it stood there twice. (With case weights a row drawn twice
-    counts as one of twice the weight.) Newton's iteration starts from the
+    counts as one of twice the weight; of frequency weights each of the rows it
+    stands for is drawn by itself.) Newton's iteration starts from the
     estimate of the fit.
 
     References
@@ -148,9 +149,15 @@ def bootstrap(
     person = fit.design.column(fit.id or fit.cluster)
     unit = np.arange(len(fit.design.index)) if person is None else pd.factorize(person)[0]
     n_units = int(unit.max()) + 1
+    # a row that stands for w rows is w units to draw
+    share = None
+    if fit.weight_type == "frequency" and person is None:
+        share, n_units = fit.data.weight / fit.data.weight.sum(), int(fit.data.weight.sum())
     penalty = None if fit.ridge is None else fit.ridge / fit.data.scale**2
     draws = spawn(seed, n_resamples)
-    work = _Draws(fit.data, fit.estimate.beta, unit[fit.data.sets.order], n_units, penalty, fit.weights is not None)
+    work = _Draws(
+        fit.data, fit.estimate.beta, unit[fit.data.sets.order], n_units, penalty, fit.weights is not None, share
+    )
     blocks = [draws[i : i + _BLOCK] for i in range(0, n_resamples, _BLOCK)]
     done = parallel_map(work, blocks, n_jobs=n_jobs, progress=progress, description="bootstrap")
     replicates = np.concatenate(list(done)) / fit.data.scale
@@ -182,17 +189,25 @@ class _Draws:
     n_units: int
     penalty: FloatArray | None
     weighted: bool
+    share: FloatArray | None
 
     def __call__(self, draws: list[np.random.Generator]) -> FloatArray:
         return np.stack([self._one(rng) for rng in draws])
 
     def _one(self, rng: np.random.Generator) -> FloatArray:
+        if self.share is not None:
+            count = rng.multinomial(self.n_units, self.share).astype(np.float64)
+            data = replace(self.data, weight=count).rows(count > 0)
+            return self._estimate(data)
         drawn = np.bincount(rng.integers(self.n_units, size=self.n_units), minlength=self.n_units)
         count = drawn[self.unit].astype(np.float64)
         if self.data.ties == EFRON and not self.weighted:
             data = replace(self.data, weight=count, ties=FREQUENCY)
         else:
             data = replace(self.data, weight=count * self.data.weight).rows(count > 0)
+        return self._estimate(data)
+
+    def _estimate(self, data: CoxData) -> FloatArray:
         estimate = maximise(data, penalty=self.penalty, start=self.start)
         failed = estimate.singular or not estimate.converged or estimate.diverging.any()
         return np.full(self.start.size, np.nan) if failed else estimate.beta

@@ -42,6 +42,7 @@ class _Pairs:
     row: IntArray
     n_rows: int
     unit: IntArray | None
+    frequency: bool
 
     def influence(self, estimate: float) -> FloatArray:
         agree, pairs = concordance_later(*self.arguments)
@@ -49,6 +50,8 @@ class _Pairs:
         value = np.zeros(self.n_rows)
         value[self.row] = weight * (self.agree + agree - estimate * (self.pairs + pairs)) / self.total
         if self.unit is None:
+            if self.frequency:  # a row that stands for w rows is w units, each with its own influence
+                value[self.row] /= np.sqrt(weight)
             return value
         return np.asarray(np.bincount(self.unit, value), dtype=np.float64)
 
@@ -308,7 +311,9 @@ def _evaluate(fit: CoxFit, new: Any, weighting: Weighting, tau: float | None) ->
         weighting=weighting,
         nobs=score.size,
         provenance=provenance,
-        pairs=_Pairs(arguments, agree, pairs, total, np.flatnonzero(kept)[order], kept.size, unit),
+        pairs=_Pairs(
+            arguments, agree, pairs, total, np.flatnonzero(kept)[order], kept.size, unit, fit.weight_type == "frequency"
+        ),
     )
 
 
@@ -341,8 +346,8 @@ def _fitted(fit: CoxFit) -> Inputs:
     return (
         fit.design.survival,
         fit.linear_predictor,
-        np.zeros(fit.nobs, dtype=np.int64) if codes is None else codes,
-        np.ones(fit.nobs) if weight is None else weight,
+        np.zeros(len(fit.design.x), dtype=np.int64) if codes is None else codes,
+        np.ones(len(fit.design.x)) if weight is None else weight,
         fit.provenance,
     )
 

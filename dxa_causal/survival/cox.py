@@ -155,7 +155,7 @@ class CoxFit(Result):
         """The sum x'beta + offset of the rows analysed, (nobs,)."""
         self.refuse_time_varying("a linear predictor")
         # Row by row in one order of summation: equal rows get equal values, whatever BLAS does.
-        value = np.zeros(self.nobs)
+        value = np.zeros(len(self.design.x))
         for k, beta in enumerate(self.coefficients):
             value += self.design.x[:, k] * beta
         extra = self.design.number(self.offset, argument="offset")

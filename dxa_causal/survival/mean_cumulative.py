@@ -225,7 +225,7 @@ def mean_cumulative(
 
     .. math::
 
-        \int_0^t rac{\hat S(u-)}{Y}\, d\hat M_i(u) - \int_0^t rac{\hat\mu(t) -
+        \int_0^t \frac{\hat S(u-)}{Y}\, d\hat M_i(u) - \int_0^t \frac{\hat\mu(t) -
         \hat\mu(u)}{Y}\, d\hat M_i^D(u),
 
     with martingale residuals of event and death; without death it is Lawless

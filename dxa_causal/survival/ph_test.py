@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 from dxa_causal._core.errors import OptionError
 from dxa_causal._core.options import check_option
@@ -195,6 +195,12 @@ def _score_test(score: FloatArray, joint: FloatArray, own: list[int]) -> float:
     return float(u @ np.linalg.solve(joint[np.ix_(used, used)], u))
 
 
+def _count(fit: CoxFit) -> FloatArray:
+    """Rows that each row stands for; other weights do not count, as in R."""
+    weight = fit.design.number(fit.weights, argument="weights") if fit.weight_type == "frequency" else None
+    return np.ones(len(fit.design.x)) if weight is None else weight
+
+
 def _transformed(fit: CoxFit, transform: Transform | Callable[[FloatArray], FloatArray]) -> FloatArray:
     """Value of g at every distinct time."""
     times = fit.times
@@ -210,11 +216,11 @@ def _transformed(fit: CoxFit, transform: Transform | Callable[[FloatArray], Floa
             with np.errstate(divide="ignore", invalid="ignore"):
                 value = np.log(times.distinct)
         elif transform == "rank":
-            value = np.zeros(times.distinct.size)
-            value[times.rank] = stats.rankdata(times.rank)
+            n = np.bincount(times.rank, _count(fit), times.distinct.size)
+            value = np.cumsum(n) - (n - 1) / 2
         else:
             event = fit.design.survival.event
-            curve = product_limit(times.rank, times.entry_rank, event, np.ones(event.size), robust=False)
+            curve = product_limit(times.rank, times.entry_rank, event, _count(fit), robust=False)
             before = np.searchsorted(curve.place, np.arange(times.distinct.size), side="left")
             value = 1.0 - np.concatenate([[1.0], curve.survival])[before]
     at_events = value[fit.data.sets.group_rank]
