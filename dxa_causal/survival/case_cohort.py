@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,11 @@ from dxa_causal._core.errors import OptionError, OutcomeError, PredictorError, s
 from dxa_causal._core.options import Missing, check_option
 from dxa_causal._design import Design, build_design, refuse_collinear
 from dxa_causal._numerics.times import rank_times
-from dxa_causal.results import Provenance, Result, read_only, wald_columns
+from dxa_causal.results import Provenance, read_only
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.case_cohort import against_subcohort, weighted
 from dxa_causal.survival.checks import refuse_empty_intervals, report_convergence, stratum_codes
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from dxa_causal.survival.hazard_ratios import HazardRatios
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -29,7 +27,7 @@ CaseCohortMethod = Literal["prentice", "self-prentice", "lin-ying", "borgan-ii"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CaseCohortFit(Result):
+class CaseCohortFit(HazardRatios):
     """A Cox model fitted to a case-cohort sample.
 
     Attributes
@@ -66,26 +64,10 @@ class CaseCohortFit(Result):
     design: Design
     estimand: str = "log hazard ratio"
 
-    @property
-    def std_error(self) -> FloatArray:
-        """Standard errors of the coefficients, (p,)."""
-        return np.sqrt(np.diag(self.covariance))
-
-    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
-        """One row per term: log hazard ratio (hazard ratio if `exponentiate`), Wald test, limits."""
-        columns = wald_columns(self.coefficients, self.std_error, conf_level=conf_level, exponentiate=exponentiate)
-        return pd.DataFrame({"term": list(self.terms), **columns})
-
     def glance(self) -> pd.DataFrame:
         """One row: nobs, n_events, n_subcohort, n_cohort, method."""
         columns = ("nobs", "n_events", "n_subcohort", "n_cohort", "method")
         return pd.DataFrame({c: [getattr(self, c)] for c in columns})
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Forest plot of the hazard ratios."""
-        from dxa_causal.plots.coefficients import forest
-
-        return forest(self.tidy(exponentiate=True), effect_measure="Hazard ratio", ax=ax)
 
     def _notes(self) -> list[str]:
         sampled = f"{self.n_subcohort} of a cohort of {self.n_cohort} in the subcohort {self.subcohort!r}"

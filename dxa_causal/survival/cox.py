@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import OptionError, OutcomeError, PredictorError, nearest, shown
+from dxa_causal._core.errors import OptionError, OutcomeError, PredictorError
 from dxa_causal._core.options import ConfType, Missing, Ties, WeightType, check_option
 from dxa_causal._design import Design, build_design, refuse_collinear
 from dxa_causal._numerics.times import RankedTimes, rank_times
-from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result, read_only, wald_columns
+from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, read_only
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.cox import (
     BRESLOW,
@@ -39,17 +39,15 @@ from dxa_causal.survival.checks import (
     stratum_codes,
     warn_empty_strata,
 )
+from dxa_causal.survival.hazard_ratios import HazardRatios
 from dxa_causal.survival.time_functions import time_function
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CoxFit(Result):
+class CoxFit(HazardRatios):
     """A fitted Cox model.
 
     Attributes
@@ -115,16 +113,6 @@ class CoxFit(Result):
     estimate: CoxEstimate
     estimand: str = "log hazard ratio"
 
-    @property
-    def std_error(self) -> FloatArray:
-        """Standard errors of the coefficients, (p,)."""
-        return np.sqrt(np.diag(self.covariance))
-
-    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
-        """One row per term: log hazard ratio (hazard ratio if `exponentiate`), Wald test, limits."""
-        columns = wald_columns(self.coefficients, self.std_error, conf_level=conf_level, exponentiate=exponentiate)
-        return pd.DataFrame({"term": list(self.terms), **columns})
-
     def glance(self) -> pd.DataFrame:
         """One row: nobs, n_events, log_likelihood, log_likelihood_null, aic, bic, concordance.
 
@@ -177,40 +165,15 @@ class CoxFit(Result):
         """All coefficients zero; the model-based test, also for a robust fit."""
         return chi_square_test(2 * (self.log_likelihood - self.log_likelihood_null), self.df, "likelihood ratio test")
 
-    @cached_property
+    @property
     def wald_test(self) -> HypothesisTest | NotApplicable:
         """All coefficients zero, with the covariance of the fit (robust when it is)."""
-        b = self.coefficients
         column = self.design.column(self.cluster) if self.robust else None
-        if column is not None and column.nunique() <= b.size:
+        if column is not None and column.nunique() <= len(self.terms):
             return NotApplicable(
-                f"{column.nunique()} clusters cannot give a covariance of {b.size} coefficients", "Wald test"
+                f"{column.nunique()} clusters cannot give a covariance of {len(self.terms)} coefficients", "Wald test"
             )
-        return chi_square_test(float(b @ np.linalg.solve(self.covariance, b)) if b.size else 0.0, b.size, "Wald test")
-
-    def wald(self, terms: str | list[str]) -> HypothesisTest | NotApplicable:
-        """Wald test that some coefficients are zero together.
-
-        Parameters
-        ----------
-        terms : str or list of str
-            Terms of the formula (``"C(stage)"``, all columns of a factor or
-            spline) or single coefficients (``"C(stage)[T.2]"``).
-        """
-        wanted = [terms] if isinstance(terms, str) else list(terms)
-        known = self.design.term_columns
-        own: list[int] = []
-        for term in wanted:
-            if term not in known and term not in self.terms:
-                near = ", ".join(shown(t) for t in nearest(term, [*known, *self.terms]) or [*known])
-                raise OptionError(f"wald: no term {term!r} in the fit; did you mean one of {near}?")
-            own += known.get(term) or [self.terms.index(term)]
-        own = sorted(set(own))
-        b, v = self.coefficients[own], self.covariance[np.ix_(own, own)]
-        name = f"Wald test of {', '.join(wanted)}"
-        if np.linalg.matrix_rank(v, hermitian=True) < len(own):
-            return NotApplicable(f"the covariance of these {len(own)} coefficients is singular (few clusters?)", name)
-        return chi_square_test(float(b @ np.linalg.solve(v, b)), len(own), name, "these coefficients are zero")
+        return super().wald_test
 
     @cached_property
     def score_test(self) -> HypothesisTest:
@@ -286,12 +249,6 @@ class CoxFit(Result):
         from dxa_causal.survival.prediction import predict_cox
 
         return predict_cox(self, new, type=type, times=times, conf_type=conf_type, conf_level=conf_level)
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Forest plot of the hazard ratios."""
-        from dxa_causal.plots.coefficients import forest
-
-        return forest(self.tidy(exponentiate=True), effect_measure="Hazard ratio", ax=ax)
 
     def _notes(self) -> list[str]:
         notes = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +17,14 @@ from dxa_causal._core.options import CensoringWeights, Missing, TiesApproximatio
 from dxa_causal._core.warnings import HorizonWarning, IncidenceSumWarning, warn
 from dxa_causal._design import Design, build_design, refuse_collinear
 from dxa_causal._numerics.times import RankedTimes, rank_times
-from dxa_causal.results import HypothesisTest, Provenance, Result, read_only, wald_columns
+from dxa_causal.results import Provenance, read_only
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.cox import BRESLOW, EFRON, CoxEstimate
 from dxa_causal.survival._kernels.fine_gray import EventSums, FineGrayData, event_sums, maximise, prepare
 from dxa_causal.survival._kernels.fine_gray_influence import hazard_moments, score_influence
 from dxa_causal.survival.checks import refuse_empty_intervals, report_convergence, stratum_codes
+from dxa_causal.survival.hazard_ratios import HazardRatios
 from dxa_causal.survival.step_curves import check_times
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -39,7 +37,7 @@ _BLOCK = 4_000_000  # values of rows x times held at a time
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FineGrayFit(Result):
+class FineGrayFit(HazardRatios):
     """A fitted Fine-Gray model of one cause.
 
     Attributes
@@ -69,6 +67,7 @@ class FineGrayFit(Result):
     """
 
     title: ClassVar[str] = "Fine-Gray model of the subdistribution hazard"
+    effect_measure: ClassVar[str] = "Subdistribution hazard ratio"
 
     terms: tuple[str, ...]
     coefficients: FloatArray
@@ -95,28 +94,10 @@ class FineGrayFit(Result):
     estimate: CoxEstimate
     estimand: str = "log subdistribution hazard ratio"
 
-    @property
-    def std_error(self) -> FloatArray:
-        """Standard errors of the coefficients, (p,)."""
-        return np.sqrt(np.diag(self.covariance))
-
-    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
-        """One row per term: log subdistribution hazard ratio (the ratio if `exponentiate`), Wald test, limits."""
-        columns = wald_columns(self.coefficients, self.std_error, conf_level=conf_level, exponentiate=exponentiate)
-        return pd.DataFrame({"term": list(self.terms), **columns})
-
     def glance(self) -> pd.DataFrame:
         """One row: nobs, n_events, log_likelihood, log_likelihood_null (of the pseudo-likelihood)."""
         names = ("nobs", "n_events", "log_likelihood", "log_likelihood_null")
         return pd.DataFrame({name: [getattr(self, name)] for name in names})
-
-    @property
-    def wald_test(self) -> HypothesisTest:
-        """All coefficients zero, with the sandwich covariance."""
-        b = self.coefficients
-        value = float(b @ np.linalg.solve(self.covariance, b)) if b.size else 0.0
-        p_value = float(special.chdtrc(b.size, value)) if b.size else float("nan")
-        return HypothesisTest(value, b.size, p_value, "Wald test (chi-square)", "all coefficients are zero")
 
     @cached_property
     def _sums(self) -> EventSums:
@@ -249,12 +230,6 @@ class FineGrayFit(Result):
                 "conf_high": -np.expm1(-h * factor),
             }
         )
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Forest plot of the subdistribution hazard ratios."""
-        from dxa_causal.plots.coefficients import forest
-
-        return forest(self.tidy(exponentiate=True), effect_measure="Subdistribution hazard ratio", ax=ax)
 
     def _notes(self) -> list[str]:
         told = [f"cause {shown(self.cause)}", f"ties: {self.ties}", f"censoring weights: {self.censoring}"]

@@ -17,7 +17,7 @@ from dxa_causal._core.warnings import CodingWarning, ConvergenceWarning, warn
 from dxa_causal._design import Design, build_design, refuse_collinear, to_pandas
 from dxa_causal._design.rows import complete_rows
 from dxa_causal._numerics.times import rank_times
-from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result, read_only, wald_columns
+from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, read_only, wald_columns
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.cox import BRESLOW, EFRON, CoxEstimate, maximise, prepare
 from dxa_causal.survival._kernels.frailty import PenalisedEstimate, invert
@@ -35,6 +35,7 @@ from dxa_causal.survival._kernels.frailty_variance import (
 )
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
 from dxa_causal.survival.checks import refuse_empty_intervals, report_convergence, stratum_codes, warn_empty_strata
+from dxa_causal.survival.hazard_ratios import HazardRatios
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +49,7 @@ _LAPLACE_DENSE = 500
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FrailtyFit(Result):
+class FrailtyFit(HazardRatios):
     """A Cox model with a shared frailty.
 
     Attributes
@@ -143,11 +144,6 @@ class FrailtyFit(Result):
     def df(self) -> float:
         """Effective degrees of freedom, summed over terms and frailty."""
         return float(sum(self.df_terms.values()))
-
-    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
-        """One row per term: log hazard ratio (hazard ratio if `exponentiate`), Wald test, limits."""
-        columns = wald_columns(self.coefficients, self.std_error, conf_level=conf_level, exponentiate=exponentiate)
-        return pd.DataFrame({"term": list(self.terms), **columns})
 
     def glance(self) -> pd.DataFrame:
         """One row: nobs, n_events, n_groups, theta, the log-likelihoods, aic, bic (with the effective df, as R)."""
@@ -265,10 +261,10 @@ class FrailtyFit(Result):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Forest plot of the hazard ratios; of the frailties where there are no terms."""
+        if self.terms:
+            return super().plot(ax)
         from dxa_causal.plots.coefficients import forest
 
-        if self.terms:
-            return forest(self.tidy(exponentiate=True), effect_measure="Hazard ratio", ax=ax)
         table = self.random_effects()
         columns = wald_columns(table["estimate"], table["std_error"], exponentiate=True)
         return forest(table.assign(**columns), effect_measure="Frailty", label="level", ax=ax)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,22 +14,20 @@ from dxa_causal._core.errors import FormulaError, OutcomeError, PredictorError, 
 from dxa_causal._core.options import Missing
 from dxa_causal._design import Design, build_design, refuse_collinear
 from dxa_causal._numerics.times import RankedTimes
-from dxa_causal.results import HypothesisTest, Provenance, Result, read_only, wald_columns
+from dxa_causal.results import HypothesisTest, Provenance, read_only
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.cox import BRESLOW, CoxEstimate, maximise, prepare
 from dxa_causal.survival._kernels.exact import maximise_exact
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
 from dxa_causal.survival.checks import chi_square_test, report_convergence
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from dxa_causal.survival.hazard_ratios import HazardRatios
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NestedCaseControlFit(Result):
+class NestedCaseControlFit(HazardRatios):
     """A conditional logistic regression.
 
     Attributes
@@ -68,16 +66,6 @@ class NestedCaseControlFit(Result):
     estimate: CoxEstimate
     estimand: str = "log hazard ratio"
 
-    @property
-    def std_error(self) -> FloatArray:
-        """Standard errors of the coefficients, (p,)."""
-        return np.sqrt(np.diag(self.covariance))
-
-    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
-        """One row per term: log hazard ratio (hazard ratio if `exponentiate`), Wald test, limits."""
-        columns = wald_columns(self.coefficients, self.std_error, conf_level=conf_level, exponentiate=exponentiate)
-        return pd.DataFrame({"term": list(self.terms), **columns})
-
     def glance(self) -> pd.DataFrame:
         """One row: nobs, n_events, n_groups (sets), log_likelihood, log_likelihood_null, aic, bic."""
         p = len(self.terms)
@@ -100,24 +88,11 @@ class NestedCaseControlFit(Result):
         return chi_square_test(statistic, len(self.terms), "likelihood ratio test")
 
     @cached_property
-    def wald_test(self) -> HypothesisTest:
-        """All coefficients zero."""
-        b = self.coefficients
-        statistic = float(b @ np.linalg.solve(self.covariance, b)) if b.size else 0.0
-        return chi_square_test(statistic, b.size, "Wald test")
-
-    @cached_property
     def score_test(self) -> HypothesisTest:
         """All coefficients zero (the Mantel-Haenszel test for one binary exposure)."""
         g = self.estimate.gradient_null
         statistic = float(g @ np.linalg.solve(self.estimate.information_null, g)) if g.size else 0.0
         return chi_square_test(statistic, g.size, "score test")
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Forest plot of the hazard ratios."""
-        from dxa_causal.plots.coefficients import forest
-
-        return forest(self.tidy(exponentiate=True), effect_measure="Hazard ratio", ax=ax)
 
     def _notes(self) -> list[str]:
         tests = [str(t) for t in (self.likelihood_ratio_test, self.wald_test, self.score_test)] if self.terms else []
