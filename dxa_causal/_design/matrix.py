@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,7 @@ from dxa_causal._design.splines import TRANSFORMS_ADDED
 from dxa_causal.results import Provenance
 
 FloatArray = npt.NDArray[np.float64]
+_LARGE = 50_000  # rows from which memory matters more than a fraction of a millisecond
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +209,8 @@ def build_design(
         x = np.empty((len(rows.frame), len(names)))
         for k, name in enumerate(names):
             x[:, k] = rows.frame[name]
+        if len(x) > _LARGE:
+            rows = _share(rows, x, names)
     else:
         right = rows.frame[fixed] if fixed else pd.DataFrame(index=rows.frame.index)
         matrix = _materialise(parts.fixed, right)
@@ -277,6 +280,13 @@ def _sum_of_columns(text: str, frame: pd.DataFrame) -> list[str] | None:
     kinds = dict(zip(frame.columns, frame.dtypes))
     plain = all(n in kinds and _is_number(kinds[n]) and kinds[n].kind != "b" for n in names)
     return names if plain and names else None
+
+
+def _share(rows: Rows, x: FloatArray, names: list[str]) -> Rows:
+    """The same rows with the covariates as views of the design matrix: a large frame is not held twice."""
+    own = {name: k for k, name in enumerate(names) if rows.frame[name].dtype == np.float64}
+    columns = {c: x[:, own[c]] if c in own else rows.frame[c].copy() for c in rows.frame.columns}
+    return replace(rows, frame=pd.DataFrame(columns, index=rows.frame.index, copy=False))
 
 
 def _is_number(kind: Any) -> bool:

@@ -119,6 +119,8 @@ def complete_rows(frame: pd.DataFrame, *, missing: str) -> Rows:
     """
     if len(frame) == 0:
         raise EmptyDataError("the frame has no rows")
+    if _all_finite(frame):
+        return Rows(frame, np.ones(len(frame), dtype=bool), {})
     absent = frame.isna()
     counts = {str(c): int(n) for c, n in absent.sum().items() if n}
     keep = ~absent.to_numpy().any(axis=1)
@@ -137,3 +139,11 @@ def complete_rows(frame: pd.DataFrame, *, missing: str) -> Rows:
         )
     kept = frame if keep.all() else frame.loc[keep]
     return Rows(kept, keep, counts)
+
+
+def _all_finite(frame: pd.DataFrame) -> bool:
+    """Whether a frame of numbers has nothing missing, in one pass; False where only a closer look can tell."""
+    if not all(isinstance(kind, np.dtype) and kind.kind in "fiub" for kind in frame.dtypes):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(frame.to_numpy().sum(dtype=np.float64)))

@@ -108,3 +108,21 @@ def test_missing_times_and_offsets(strata):
     with pytest.raises(errors.OptionError, match="missing"):
         s.kaplan_meier("Surv(t, e) ~ 1", strata).predict([np.nan])
     assert len(fit.predict(strata.head(0), type="survival", times=[1])) == 0
+
+
+def test_large_frames_share_the_design_matrix(monkeypatch):
+    from dxa_causal._design import matrix
+
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"x": rng.normal(size=200), "k": rng.integers(0, 3, 200), "t": rng.exponential(size=200)})
+    data["d"] = rng.integers(0, 2, 200)
+    data.loc[5, "x"] = np.nan
+    kept = data.copy()
+    small = s.cox("Surv(t, d) ~ x + k", data, weights="t", cluster="k")
+    monkeypatch.setattr(matrix, "_LARGE", 10)
+    large = s.cox("Surv(t, d) ~ x + k", data, weights="t", cluster="k")
+    np.testing.assert_array_equal(small.covariance, large.covariance)
+    pd.testing.assert_frame_equal(small.design.rows.frame, large.design.rows.frame)
+    pd.testing.assert_frame_equal(small.predict(data.head(3)), large.predict(data.head(3)))
+    assert large.design.spec.column_names == small.design.spec.column_names
+    pd.testing.assert_frame_equal(data, kept)
