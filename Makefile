@@ -44,10 +44,11 @@ docs: setup
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 bench: setup
-	$(BIN)/python -m tests.benchmarks.cox
+	$(BIN)/python -m tests.benchmarks.survival
 
 simulations: setup
 	$(BIN)/python -m tests.simulations.known_effect
+	$(BIN)/python -m tests.simulations.survival
 
 clean:
 	rm -rf build $(VENV) $(OUT) docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

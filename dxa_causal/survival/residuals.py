@@ -72,6 +72,8 @@ def residuals(
         raise OptionError(f"collapse={collapse!r} has no meaning for type={type!r}: there is one residual per event")
     if fit.ties == "exact" and type not in ("martingale", "deviance"):
         raise OptionError(f"{type} residuals are not defined for ties='exact'; use ties='efron' or 'breslow'")
+    if weighted and type == "deviance":
+        raise OptionError("weighted=True has no meaning for deviance residuals, which are no sums over rows")
     if weighted is None:
         weighted = type in ("dfbeta", "dfbetas")
     if schoenfeld:
