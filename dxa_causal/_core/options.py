@@ -30,7 +30,7 @@ def check_option(argument: str, value: object, allowed: Any) -> None:
     >>> check_option("ties", "effron", Ties)
     Traceback (most recent call last):
     ...
-    dxa_causal._core.errors.OptionError: ties='effron' is not allowed; use 'efron' or 'breslow' (did you mean 'efron'?)
+    dxa_causal._core.errors.OptionError: ties='effron' is not allowed; use 'efron', 'breslow' or 'exact'...
     """
     choices = get_args(allowed) or tuple(allowed)
     if value in choices:

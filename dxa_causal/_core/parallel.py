@@ -42,7 +42,9 @@ def parallel_map(
         if n_jobs == 1 or configured in (None, 1):
             yield from track((function(i) for i in items), total=total, description=description, enabled=progress)
             return
-    from joblib import Parallel, delayed
+    from joblib import Parallel, cpu_count, delayed
 
+    if n_jobs is not None and n_jobs > 1:  # more workers than pieces of work or processors only cost their start
+        n_jobs = max(1, min(n_jobs, total, cpu_count()))
     results = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(i) for i in items)
     yield from track(results, total=total, description=description, enabled=progress)

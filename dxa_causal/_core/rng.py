@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from dxa_causal._core.errors import OptionError
+
 Seed = int | np.random.Generator | None
 
 
 def generator(seed: Seed) -> np.random.Generator:
     """Return `seed` itself if it is a generator, else ``numpy.random.default_rng(seed)``."""
-    return np.random.default_rng(seed)
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise OptionError(f"seed={seed!r} must be a whole number that is not negative, or a Generator") from None
 
 
 def spawn(seed: Seed, n: int) -> list[np.random.Generator]:

@@ -30,6 +30,14 @@ class HorizonWarning(DxaCausalWarning):
     """A time asked for lies beyond the last observation."""
 
 
+class RiskSetWarning(DxaCausalWarning):
+    """A curve is spent on a handful of rows at risk before others enter."""
+
+
+class FewControlsWarning(DxaCausalWarning):
+    """Some cases have fewer eligible controls than were asked for."""
+
+
 class OverlapWarning(DxaCausalWarning):
     """Start-stop rows of one unit overlap in time."""
 

@@ -14,7 +14,7 @@ import pandas as pd
 from dxa_causal._core.errors import FormulaError, PredictorError
 from dxa_causal._core.options import Missing, check_option
 from dxa_causal._design.matrix import plain_types, selected_columns, to_pandas
-from dxa_causal._design.outcome import SurvivalOutcome, read_survival
+from dxa_causal._design.outcome import SurvivalOutcome, coding_notes, read_survival
 from dxa_causal._design.parse import parse
 from dxa_causal._design.rows import Rows, complete_rows
 from dxa_causal.results import Provenance
@@ -48,7 +48,11 @@ class Groups:
     def provenance(self, call: str) -> Provenance:
         """Provenance of an estimate on these rows."""
         return Provenance(
-            call=call, n_rows=self.rows.n_rows, n_used=len(self.rows.frame), missing=dict(self.rows.missing)
+            call=call,
+            n_rows=self.rows.n_rows,
+            n_used=len(self.rows.frame),
+            missing=dict(self.rows.missing),
+            notes=coding_notes(self.outcome),
         )
 
 

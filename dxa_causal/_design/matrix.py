@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
 from collections.abc import Mapping
@@ -26,13 +27,15 @@ from dxa_causal._core.errors import (
     shown,
 )
 from dxa_causal._core.options import Missing, check_option
-from dxa_causal._design.outcome import SurvivalOutcome, is_survival, read_survival
+from dxa_causal._design.outcome import SurvivalOutcome, coding_notes, is_survival, read_survival
 from dxa_causal._design.parse import Parts, parse
 from dxa_causal._design.rows import Rows, columns_used, complete_rows, quote_dotted
 from dxa_causal._design.splines import TRANSFORMS_ADDED
 from dxa_causal.results import Provenance
 
 FloatArray = npt.NDArray[np.float64]
+# What the evaluation of a formula may raise: formulaic's own errors and those of the code it runs.
+_EVALUATION = (FormulaicError, ValueError, TypeError, KeyError, AttributeError, NameError, ArithmeticError)
 _LARGE = 50_000  # rows from which memory matters more than a fraction of a millisecond
 
 
@@ -112,7 +115,7 @@ class Design:
             n_used=len(self.rows.frame),
             missing=dict(self.rows.missing),
             seed=seed,
-            notes=notes,
+            notes=(*coding_notes(self.outcome), *notes),
         )
 
     def new(self, data: Any) -> tuple[FloatArray, pd.Index]:
@@ -129,8 +132,9 @@ class Design:
         for name in used:
             if name not in frame.columns:
                 raise column_not_found(name, frame.columns, argument="new data")
-        frame = frame[used] if used else pd.DataFrame(index=frame.index)
+        frame = plain_types(frame[used]) if used else pd.DataFrame(index=frame.index)
         _refuse_missing(frame)
+        _refuse_other_types(frame, self.rows.frame)
         if self.coding is None:
             numbers = [
                 Rows(frame, np.ones(len(frame), dtype=bool), {}).number(n, argument="column") for n in self.terms
@@ -138,15 +142,20 @@ class Design:
             columns = [np.asarray(n) for n in numbers]
             return np.column_stack([np.empty((len(frame), 0)), *columns]), frame.index
         _refuse_unseen_levels(self.spec, frame)
+        spec = copy.deepcopy(self.spec)  # formulaic keeps what it learns from new data
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("error", DataMismatchWarning)
-                matrix = self.spec.get_model_matrix(frame, output="numpy", na_action="raise", context=TRANSFORMS_ADDED)
+                matrix = spec.get_model_matrix(frame, output="numpy", na_action="ignore", context=TRANSFORMS_ADDED)
+        except DxaCausalError:
+            raise
         except DataMismatchWarning as mismatch:
             raise UnseenLevelError(f"new data: {mismatch}") from None
-        except FormulaicError as error:
-            raise FormulaError(f"new data cannot be coded as at the fit: {error}") from None
-        return _strip_intercept(np.asarray(matrix, dtype=np.float64), self.intercept), frame.index
+        except _EVALUATION as error:
+            raise FormulaError(f"new data cannot be coded as at the fit: {_plain(error)}") from None
+        x = _strip_intercept(np.asarray(matrix, dtype=np.float64), self.intercept)
+        _refuse_non_finite(x, self.terms, frame.index, where="new data: ")
+        return x, frame.index
 
 
 def to_pandas(data: Any) -> pd.DataFrame:
@@ -254,8 +263,8 @@ def _read_outcome(text: str, frame: pd.DataFrame, causes: bool) -> SurvivalOutco
         values = Formula(f"0 + {quote_dotted('{' + text + '}', list(frame.columns))}").get_model_matrix(
             frame, output="pandas", na_action="raise"
         )
-    except FormulaicError as error:
-        raise FormulaError(f"the left side {text!r} cannot be evaluated: {error}") from None
+    except _EVALUATION as error:
+        raise FormulaError(f"the left side {text!r} cannot be evaluated: {_plain(error)}") from None
     return values.iloc[:, -1].rename(text)
 
 
@@ -269,9 +278,20 @@ def plain_types(frame: pd.DataFrame) -> pd.DataFrame:
             convert[str(name)] = object if frame[name].isna().any() else bool
         elif pd.api.types.is_numeric_dtype(kind):
             convert[str(name)] = np.float64
-        elif isinstance(kind, pd.StringDtype):
+        elif pd.api.types.is_string_dtype(kind):
             convert[str(name)] = object
-    return frame.astype(convert) if convert else frame
+    frame = frame.astype(convert) if convert else frame
+    # numbers in a column of Python objects (from a database, say) are numbers
+    numbers = {str(n): _number_kind(frame[n]) for n, kind in frame.dtypes.items() if kind.kind == "O"}
+    numbers = {name: kind for name, kind in numbers.items() if kind is not None}
+    return frame.astype(numbers) if numbers else frame
+
+
+def _number_kind(values: pd.Series) -> Any:
+    found = pd.api.types.infer_dtype(values, skipna=True)
+    if found == "integer" and not values.isna().any():
+        return np.int64
+    return np.float64 if found in ("integer", "floating", "mixed-integer-float", "decimal") else None
 
 
 def _sum_of_columns(text: str, frame: pd.DataFrame) -> list[str] | None:
@@ -300,10 +320,19 @@ def _materialise(text: str, frame: pd.DataFrame) -> Any:
     try:
         with np.errstate(all="ignore"):  # what is not finite gets its own error, naming term and row
             return Formula(f"1 + ({quote_dotted(text, list(frame.columns))})").get_model_matrix(
-                frame, output="numpy", na_action="raise", context=TRANSFORMS_ADDED
+                frame, output="numpy", na_action="ignore", context=TRANSFORMS_ADDED
             )
-    except FormulaicError as error:
-        raise FormulaError(f"the right side {text!r} cannot be evaluated: {error}") from None
+    except DxaCausalError:
+        raise
+    except _EVALUATION as error:
+        said = _plain(error)
+        hint = "; put a comparison into I(): I(age > 60)" if "Unknown operator" in said else ""
+        raise FormulaError(f"the right side {text!r} cannot be evaluated: {said}{hint}") from None
+
+
+def _plain(error: Exception) -> str:
+    """What formulaic says, without the codes that colour a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m|[\u29db\u29da]", "", str(error)).strip().splitlines()[0]
 
 
 def _strip_intercept(matrix: FloatArray, intercept: bool) -> FloatArray:
@@ -349,13 +378,13 @@ def _refuse_single_level_factors(spec: ModelSpec, n: int) -> None:
             )
 
 
-def _refuse_non_finite(x: FloatArray, terms: list[str], index: pd.Index) -> None:
+def _refuse_non_finite(x: FloatArray, terms: list[str], index: pd.Index, *, where: str = "") -> None:
     if np.isfinite(x.sum()):
         return
     rows, columns = np.nonzero(~np.isfinite(x))
     if rows.size:
         raise PredictorError(
-            f"term {terms[columns[0]]!r} is not finite in {np.unique(rows).size} rows, first row "
+            f"{where}term {terms[columns[0]]!r} is not finite in {np.unique(rows).size} rows, first row "
             f"{shown(index[rows[0]])} with {x[rows[0], columns[0]]:g}; a logarithm of zero or a division by zero?"
         )
 
@@ -367,6 +396,16 @@ def _refuse_missing(frame: pd.DataFrame) -> None:
             raise MissingDataError(
                 f"new data: {name!r} is missing in {int(absent.sum())} rows, first row "
                 f"{shown(frame.index[absent][0])}; drop or impute them before predicting"
+            )
+
+
+def _refuse_other_types(frame: pd.DataFrame, fitted: pd.DataFrame) -> None:
+    """A covariate that was a number at the fit must be one in new data."""
+    for name in frame.columns:
+        if pd.api.types.is_numeric_dtype(fitted[name].dtype) and not pd.api.types.is_numeric_dtype(frame[name].dtype):
+            raise PredictorError(
+                f"new data: column {name!r} must be numbers as at the fit, but holds {frame[name].dtype} values, first "
+                f"{shown(frame[name].iloc[0])}"
             )
 
 

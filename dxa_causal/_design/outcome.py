@@ -14,6 +14,7 @@ import pandas as pd
 
 from dxa_causal._core.errors import FormulaError, OutcomeError, shown
 from dxa_causal._core.warnings import CodingWarning, warn
+from dxa_causal._numerics.times import TIME_TOLERANCE
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -54,6 +55,8 @@ class SurvivalOutcome:
         How the formula calls the event, for messages.
     causes : tuple
         What the codes 1, 2, ... stand for.
+    censored : object
+        What 0 stands for.
     """
 
     time: FloatArray
@@ -62,6 +65,7 @@ class SurvivalOutcome:
     time_name: str
     event_name: str
     causes: tuple[Any, ...] = (1,)
+    censored: Any = 0
 
     def cause_code(self, cause: Any) -> int:
         """Code of `cause`; None will do where there is only one."""
@@ -86,6 +90,14 @@ class SurvivalOutcome:
     def of_cause(self, code: int) -> SurvivalOutcome:
         """The same times with one cause as the event and the others as censoring."""
         return replace(self, event=(self.event == code).astype(np.int64), causes=(self.causes[code - 1],))
+
+
+def coding_notes(outcome: object) -> tuple[str, ...]:
+    """What a reader must know of the coding of causes: which value was taken for censoring."""
+    if not isinstance(outcome, SurvivalOutcome) or (len(outcome.causes) == 1 and outcome.censored == 0):
+        return ()
+    causes = ", ".join(shown(c) for c in outcome.causes)
+    return (f"censored: {outcome.event_name} == {shown(outcome.censored)}; causes: {causes}",)
 
 
 def is_survival(text: str) -> bool:
@@ -115,20 +127,24 @@ def read_survival(text: str, frame: pd.DataFrame, *, causes: bool = False) -> Su
         raise FormulaError(f"{text}: write Surv(time, event) or Surv(entry, time, event)")
     times = _times(time, _original(time_name, frame), frame.index)
     labels: tuple[Any, ...] = (1,)
+    censored: Any = 0
     event_name = _original(event_name, frame)
     if causes:
-        events, labels = _causes(event, event_name, frame.index)
+        events, labels, censored = _causes(event, event_name, frame.index)
     else:
         events = _events(event, event_name, frame.index)
     if entry is not None:
-        late = np.flatnonzero(entry >= times)
+        # times that close count as one
+        smallest = TIME_TOLERANCE * max(1.0, float(np.mean(np.abs(times))))
+        late = np.flatnonzero(times - entry <= smallest)
         if late.size:
             i = late[0]
+            equal = " (the same up to rounding)" if entry[i] < times[i] else ""
             raise OutcomeError(
                 f"{text}: entry must come before exit; {late.size} rows do not, first row {shown(frame.index[i])} with "
-                f"entry {entry[i]:g} and exit {times[i]:g}"
+                f"entry {entry[i]:g} and exit {times[i]:g}{equal}"
             )
-    return SurvivalOutcome(times, events, entry, _original(time_name, frame), event_name, labels)
+    return SurvivalOutcome(times, events, entry, _original(time_name, frame), event_name, labels, censored)
 
 
 def _placeholder(i: int) -> str:
@@ -238,8 +254,8 @@ def _events(values: Any, name: str, index: pd.Index) -> IntArray:
     )
 
 
-def _causes(values: Any, name: str, index: pd.Index) -> tuple[IntArray, tuple[Any, ...]]:
-    """Codes 0 = censored, 1, 2, ... and the causes they stand for."""
+def _causes(values: Any, name: str, index: pd.Index) -> tuple[IntArray, tuple[Any, ...], Any]:
+    """Codes 0 = censored, 1, 2, ..., the causes they stand for, and the value that is censoring."""
     series = _as_series(values, index)
     if isinstance(series.dtype, pd.CategoricalDtype):
         labels = tuple(series.cat.categories[1:])
@@ -248,9 +264,18 @@ def _causes(values: Any, name: str, index: pd.Index) -> tuple[IntArray, tuple[An
                 f"event {name!r} has one category ({shown(series.cat.categories[0])}), which stands for censoring; "
                 "name the causes after it"
             )
-        return np.asarray(series.cat.codes, dtype=np.int64), labels
+        places = np.asarray(series.cat.codes, dtype=np.int64)
+        first = series.cat.categories[0]
+        if not (places == 0).any():
+            warn(
+                f"no row is censored: event {name!r} never holds {shown(first)}, its first category, which stands for "
+                f"censoring; {', '.join(shown(v) for v in labels)} count as causes. If one of them is censoring, put "
+                f"it first: data[{name!r}].cat.reorder_categories([...]) after remove_unused_categories()",
+                CodingWarning,
+            )
+        return places, labels, first
     if pd.api.types.is_bool_dtype(series.dtype):
-        return np.asarray(series, dtype=np.int64), (1,)
+        return np.asarray(series, dtype=np.int64), (1,), 0
     found = pd.unique(series)
     listed = ", ".join(shown(v) for v in sorted(found, key=str)[:6])
     if not pd.api.types.is_numeric_dtype(series.dtype):
@@ -278,4 +303,4 @@ def _causes(values: Any, name: str, index: pd.Index) -> tuple[IntArray, tuple[An
             CodingWarning,
         )
     position = np.searchsorted(seen, codes) + 1
-    return np.where(codes > 0, position, 0).astype(np.int64), tuple(int(c) for c in seen) or (1,)
+    return np.where(codes > 0, position, 0).astype(np.int64), tuple(int(c) for c in seen) or (1,), 0

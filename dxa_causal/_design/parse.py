@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from formulaic.errors import FormulaicError
 from formulaic.parser.algos.tokenize import tokenize
 from formulaic.parser.types import Token
 
@@ -60,15 +61,20 @@ def parse(formula: str) -> Parts:
         raise FormulaError(
             f"formula must be text such as 'Surv(time, died) ~ age + C(sex)', not {type(formula).__name__}"
         )
-    tokens = list(tokenize(formula))
-    tildes = [t for t in tokens if t.kind is Token.Kind.OPERATOR and str(t) == "~"]
-    if len(tildes) != 1:
+    try:
+        tokens = list(tokenize(formula))
+    except FormulaicError as error:
+        raise FormulaError(f"formula {formula!r} cannot be read: {str(error).splitlines()[0]}") from None
+    # formulaic joins signs that follow one another: "~ -1" holds the one operator "~-"
+    tildes = [t for t in tokens if t.kind is Token.Kind.OPERATOR and "~" in str(t)]
+    n_tildes = sum(str(t).count("~") for t in tildes)
+    if n_tildes != 1:
         raise FormulaError(
-            f"formula {formula!r} needs exactly one '~' between outcome and covariates, found {len(tildes)}"
+            f"formula {formula!r} needs exactly one '~' between outcome and covariates, found {n_tildes}"
         )
     tilde = tildes[0]
-    outcome = formula[: tilde.source_start].strip()
-    fixed = formula[_required(tilde.source_end) + 1 :].strip()
+    place = formula.index("~", _required(tilde.source_start))
+    outcome, fixed = formula[:place].strip(), formula[place + 1 :].strip()
     for token in tokens:
         if str(token) == "." and _required(token.source_start) > _required(tilde.source_start):
             raise FormulaError(f"formula {formula!r}: '.' (all other columns) is not known here; name the columns")

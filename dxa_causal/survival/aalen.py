@@ -329,7 +329,7 @@ def aalen_additive(
     References
     ----------
     Aalen OO. Stat Med 1989;8:907-925. doi:10.1002/sim.4780080803
-    Scheike TH. Scand J Stat 2002;29:75-88. doi:10.1111/1467-9469.00065
+    Scheike TH, Zhang MJ. Scand J Stat 2002;29:75-88. doi:10.1111/1467-9469.00065
 
     Examples
     --------

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import OptionError
+from dxa_causal._core.errors import OptionError, OutcomeError
 from dxa_causal._core.options import check_conf_level, check_option
 from dxa_causal._core.parallel import parallel_map
 from dxa_causal._core.rng import Seed, spawn
@@ -144,6 +144,8 @@ def bootstrap(
     fit.refuse_time_varying("a bootstrap")
     if fit.ties == "exact" or fit.firth:
         raise OptionError("bootstrap takes ties='efron' or 'breslow' and no Firth correction")
+    if not fit.terms:
+        raise OptionError("bootstrap: the fit has no coefficients")
     if n_resamples < 2:
         raise OptionError(f"n_resamples={n_resamples!r} must be at least 2")
     person = fit.design.column(fit.id or fit.cluster)
@@ -162,6 +164,11 @@ def bootstrap(
     done = parallel_map(work, blocks, n_jobs=n_jobs, progress=progress, description="bootstrap")
     replicates = np.concatenate(list(done)) / fit.data.scale
     n_failed = int(np.isnan(replicates).any(axis=1).sum())
+    if n_failed > n_resamples - 2:
+        raise OutcomeError(
+            f"{n_failed} of {n_resamples} bootstrap samples have no finite estimate: the fit is separated, or has too "
+            "few events"
+        )
     if n_failed:
         warn(
             f"{n_failed} of {n_resamples} bootstrap samples have no finite estimate and are left out (a rare level "

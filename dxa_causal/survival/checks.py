@@ -97,11 +97,17 @@ def report_convergence(estimate: CoxEstimate, terms: tuple[str, ...], strata: st
         named = ", ".join(repr(t) for t, moving in zip(terms, estimate.diverging, strict=True) if moving)
         warn(
             f"the coefficient of {named} runs to infinity: the term separates events from non-events "
-            "(no event on one side?). Its estimate and standard error mean nothing; the likelihood ratio test holds",
+            "(no event on one side?). Its estimate, standard error and p-value mean nothing. Leave it out, join "
+            "levels, or use cox(..., firth=True); of a Cox model the likelihood ratio test (anova) still holds",
             SeparationWarning,
         )
     elif not estimate.converged:
-        warn(f"Newton's iteration did not converge in {estimate.n_iter} steps", ConvergenceWarning)
+        largest = terms[int(np.argmax(np.abs(estimate.beta)))]
+        warn(
+            f"Newton's iteration did not converge in {estimate.n_iter} steps; look at {largest!r} first, which moved "
+            "furthest",
+            ConvergenceWarning,
+        )
 
 
 def chi_square_test(

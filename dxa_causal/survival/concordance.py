@@ -14,6 +14,7 @@ import pandas as pd
 from dxa_causal._core.errors import OptionError, OutcomeError
 from dxa_causal._core.options import check_option
 from dxa_causal._design import SurvivalOutcome, build_design, to_pandas
+from dxa_causal._design.rows import columns_used
 from dxa_causal._numerics.times import RankedTimes, rank_times
 from dxa_causal.results import Provenance, Result, read_only, wald_columns
 from dxa_causal.survival._kernels.concordance import concordance_later, concordance_totals, dense_ranks
@@ -229,6 +230,8 @@ def concordance(
         fit, new = [fit, new], None
     if isinstance(fit, CoxFit):
         return _evaluate(fit, new, weighting, tau)
+    if not isinstance(fit, Sequence | Mapping):
+        raise OptionError(f"concordance needs a fit of survival.cox, not {type(fit).__name__}")
     labels, fits = _labelled(fit)
     parts = [_evaluate(f, new, weighting, tau) for f in fits]
     _refuse_unlike(fits, parts, new)
@@ -354,8 +357,11 @@ def _fitted(fit: CoxFit) -> Inputs:
 
 def _new(fit: CoxFit, new: Any) -> Inputs:
     frame = to_pandas(new)
+    # covariates are coded as at the fit: new rows need not hold every level
+    covariates = columns_used(fit.design.parts.fixed, fit.design.rows.frame.columns)
     arguments = {"strata": fit.strata, "weights": fit.weights, "offset": fit.offset}
-    design = build_design(f"{fit.design.parts.outcome} ~ {fit.design.parts.fixed}", frame, arguments=arguments)
+    arguments |= {f"covariate {name}": name for name in covariates}
+    design = build_design(f"{fit.design.parts.outcome} ~ 1", frame, arguments=arguments)
     x, _ = fit.design.new(design.rows.frame)
     score = np.zeros(len(x))
     for k, beta in enumerate(fit.coefficients):

@@ -44,6 +44,7 @@ from dxa_causal.survival.time_functions import time_function
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+_FEW_CLUSTERS = 30
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -261,8 +262,13 @@ class CoxFit(HazardRatios):
             + ("; robust standard errors" if self.robust else "")
             + (f", clustered on {self.cluster}" if self.cluster else "")
         ]
+        column = self.design.column(self.cluster) if self.robust else None
+        if column is not None and column.nunique() < _FEW_CLUSTERS:
+            notes.append(f"only {column.nunique()} clusters: robust standard errors are too small with so few")
         if self.terms:
             notes += [str(t) for t in (self.likelihood_ratio_test, self.wald_test, self.score_test)]
+            if self.robust:
+                notes.append("the likelihood ratio and score tests assume independent rows and a right model")
         return notes + super()._notes()
 
 
@@ -302,7 +308,8 @@ def cox(
         Column naming the unit whose rows belong together; implies `robust`.
     id : str, optional
         Column naming the person in start-stop data: rows of one person that
-        overlap are then an error.
+        overlap are then an error, robust errors are by person, and they are
+        the default where a person has several events, as in R.
     weights : str, optional
         Column of weights (positive).
     weight_type : {"case", "frequency", "probability"}
@@ -390,6 +397,12 @@ def cox(
         raise PredictorError(f"weights={weights!r} must be whole numbers when weight_type='frequency'")
     codes, labels = stratum_codes(design, strata)
     warn_empty_strata(outcome.event, codes, labels, strata)
+    if robust is None:
+        robust = weights is not None and (weight_type == "probability" or (weight_type == "case" and not whole))
+        again = ties != "exact" and not firth and _happens_again(outcome.event, design.column(id))
+        robust = robust or cluster is not None or again
+    if robust and cluster is None and id is not None:
+        cluster = id
     if cluster is not None and design.rows.frame[cluster].nunique() < 2:
         raise PredictorError(f"cluster={cluster!r} has one value in the rows analysed; robust errors need several")
     times = rank_times(outcome.time, outcome.entry)
@@ -438,9 +451,6 @@ def cox(
         inverse = np.asarray(np.linalg.inv(estimate.information + np.diag(penalty)), dtype=np.float64)
         model = inverse @ estimate.information @ inverse
         df = float(np.trace(inverse @ estimate.information))
-    if robust is None:
-        robust = weights is not None and (weight_type == "probability" or (weight_type == "case" and not whole))
-        robust = robust or cluster is not None
     if robust and score is None:
         score = score_residuals(data_sorted, estimate.beta)
     covariance = (
@@ -502,6 +512,11 @@ def _refuse_combinations(
     firth: bool,
     time_varying: Mapping[str, str] | None,
 ) -> None:
+    for name, value, kinds in (("robust", robust, bool), ("firth", firth, bool), ("ridge", ridge, int | float)):
+        if value is not None and not isinstance(value, kinds | np.bool_ | np.number):
+            raise OptionError(f"{name}={value!r} must be {'True or False' if kinds is bool else 'a number'}")
+    if time_varying is not None and not isinstance(time_varying, Mapping):
+        raise OptionError(f"time_varying={time_varying!r} must map a column to a function: {{'age': 'log(t)'}}")
     if ties == "exact":
         for name, given in (("weights", weights), ("cluster", cluster), ("robust", robust or None)):
             if given is not None:
@@ -512,6 +527,11 @@ def _refuse_combinations(
         raise OptionError(f"ridge={ridge!r} must be zero or positive")
     if firth and (ridge is not None or time_varying or robust or cluster is not None):
         raise OptionError("firth=True takes no ridge, time_varying, robust or cluster: its errors are model-based")
+
+
+def _happens_again(event: IntArray, person: pd.Series | None) -> bool:
+    """Whether a person has more than one event."""
+    return person is not None and bool(person[event == 1].duplicated().any())
 
 
 def _sandwich(

@@ -53,10 +53,12 @@ class HazardRatios(Result):
             Terms of the formula (``"C(stage)"``, all columns of a factor or
             spline) or single coefficients (``"C(stage)[T.2]"``).
         """
-        wanted = [terms] if isinstance(terms, str) else list(terms)
+        wanted = list(terms) if isinstance(terms, list | tuple) else [terms]
         known = self.design.term_columns
         own: list[int] = []
         for term in wanted:
+            if not isinstance(term, str):
+                raise OptionError(f"wald: terms are named by text, not {term!r}; there are {[*known]}")
             if term not in known and term not in self.terms:
                 near = ", ".join(shown(t) for t in nearest(term, [*known, *self.terms]) or [*known])
                 raise OptionError(f"wald: no term {term!r} in the fit; did you mean one of {near}?")

@@ -11,6 +11,7 @@ from scipy import special
 
 from dxa_causal._core.errors import OptionError, UnseenLevelError, column_not_found, shown
 from dxa_causal._core.options import ConfType, check_conf_level, check_option
+from dxa_causal._core.warnings import AllCensoredWarning, warn
 from dxa_causal._design import to_pandas
 from dxa_causal._design.rows import complete_rows
 from dxa_causal.survival._kernels.cox import cumulate, increments
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from dxa_causal.survival.cox import CoxFit
 
 FloatArray = npt.NDArray[np.float64]
+_MOST = 50_000_000  # lines of a table of curves
 _BLOCK = 4_000_000  # values of rows x times held at a time
 
 PredictionType = Literal["lp", "risk", "survival", "cumulative_hazard", "rmst", "median"]
@@ -184,9 +186,18 @@ def _curves(
     if times is not None:
         times = check_times(times)
         warn_beyond(times, float(fit.design.survival.time.max()))
+    size = len(index) * (group_time.size if times is None else len(times))
+    if size > _MOST:
+        raise OptionError(
+            f"{len(index)} rows at {group_time.size if times is None else len(times)} times make a table of {size:,} "
+            f"lines, more than {_MOST:,}; give times=[...] or fewer rows"
+        )
     frames = [pd.DataFrame({"place": [], "row": index[:0], "time": [], "hazard": [], "std_error": []})]
     for code in np.unique(codes):
         groups = np.flatnonzero(sets.group_stratum == code)
+        if not groups.size and len(index):
+            label = fit.stratum_labels[code]
+            warn(f"stratum {shown(label)} has no event in the fit: its survival stays at 1", AllCensoredWarning)
         at = group_time[groups] if times is None else times
         # position of the last event time at or before each time; 0 stands for none
         place = np.searchsorted(group_time[groups], at, side="right")

@@ -66,6 +66,8 @@ def residuals(
     [0.707, 0.5, -0.707, -0.5]
     """
     check_option("type", type, ResidualType)
+    if not isinstance(fit, CoxFit):
+        raise OptionError(f"residuals needs a fit of survival.cox, not {fit.__class__.__name__}")
     fit.refuse_time_varying(f"a {type} residual")
     schoenfeld = type in ("schoenfeld", "scaled_schoenfeld")
     if schoenfeld and collapse is not None:

@@ -239,8 +239,8 @@ def rmst(
 
     Raises
     ------
-    OptionError
-        An arm ends in censoring before `tau`: its mean is not known.
+    OutcomeError
+        No event happens before `tau`.
 
     Warns
     -----

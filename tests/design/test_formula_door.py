@@ -150,7 +150,7 @@ def test_a_sum_of_columns_takes_no_detour(frame):
     new, index = quick.new(frame.head(2).assign(age=[1, 2]))
     np.testing.assert_array_equal(new[:, 0], [1.0, 2.0])
     assert list(index) == ["p", "q"]
-    with pytest.raises(errors.PredictorError, match="column='age' must be numbers"):
+    with pytest.raises(errors.PredictorError, match="new data: column 'age' must be numbers as at the fit"):
         quick.new(frame.head(1).assign(age="old"))
     with pytest.raises(errors.ColumnNotFoundError, match="no column 'age'"):
         quick.new(frame.drop(columns="age"))

@@ -158,7 +158,12 @@ def test_start_stop(data):
         wrong,
     )
     near = data.assign(start=(data["time"] - 1e-12).where(data.index == 3, 0.0))
-    fails(errors.OutcomeError, "the same up to rounding in 1 rows, first row 3", "Surv(start, time, died) ~ age", near)
+    fails(
+        errors.OutcomeError,
+        "1 rows do not, first row 3 .*the same up to rounding",
+        "Surv(start, time, died) ~ age",
+        near,
+    )
 
 
 def test_weights(data):
@@ -199,3 +204,93 @@ def test_the_frame_is_left_alone(data):
 def test_duplicated_column(data):
     wrong = pd.concat([data, data[["age"]]], axis=1)
     fails(errors.DxaCausalError, "two columns named 'age'", "Surv(time, died) ~ age", wrong)
+
+
+def test_numbers_in_a_column_of_objects(data):
+    objects = data.astype({"age": object, "died": object, "time": object})
+    assert list(s.cox("Surv(time, died) ~ age", objects).terms) == ["age"]
+
+
+def test_predicting_wrongly_leaves_the_fit_alone(data):
+    fit = s.cox("Surv(time, died) ~ log(age) + sex", data)
+    before = fit.predict(data.head(2))
+    for wrong, match in (
+        (data.head(2).astype({"age": str}), "'age' must be numbers as at the fit"),
+        (data.head(2).assign(age=0.0), r"new data: term 'log\(age\)' is not finite"),
+        (data.head(2).assign(age=pd.Timestamp("2020-01-01")), "'age' must be numbers"),
+    ):
+        with pytest.raises(errors.PredictorError, match=match):
+            fit.predict(wrong)
+    pd.testing.assert_frame_equal(fit.predict(data.head(2)), before)
+
+
+@pytest.mark.parametrize(
+    ("right", "error", "match"),
+    [
+        ("log(age - 60)", errors.PredictorError, "not finite"),
+        ("age > 60", errors.FormulaError, r"put a comparison into I\(\)"),
+        ("C(sex, Treatment('x'))", errors.FormulaError, "not among the provided levels"),
+        ("age +", errors.FormulaError, "cannot be evaluated"),
+    ],
+)
+def test_right_sides_that_cannot_be(right, error, match, data):
+    with pytest.raises(error, match=match):
+        s.cox(f"Surv(time, died) ~ {right}", data)
+
+
+def test_left_side_that_does_not_close(data):
+    with pytest.raises(errors.FormulaError, match="cannot be read"):
+        s.cox("Surv(time, died ~ age", data)
+
+
+def test_first_category_that_never_occurs(data):
+    events = np.array(["cens", "cvd", "cancer"])[np.arange(len(data)) % 3]
+    named_events = data.assign(e=pd.Categorical(events, categories=["none", "cens", "cvd", "cancer"]))
+    with pytest.warns(named.CodingWarning, match="never holds 'none', its first category"):
+        s.aalen_johansen("Surv(time, e) ~ 1", named_events)
+    alphabetical = data.assign(e=pd.Categorical(events))
+    fit = s.aalen_johansen("Surv(time, e) ~ 1", alphabetical)
+    assert "censored: e == 'cancer'; causes: 'cens', 'cvd'" in fit.provenance.describe()
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda d: s.cox("Surv(time, died) ~ age", d, time_varying="age"), "must map a column to a function"),
+        (lambda d: s.cox("Surv(time, died) ~ age", d, ridge="1"), "ridge='1' must be a number"),
+        (lambda d: s.cox("Surv(time, died) ~ age", d, robust="yes"), "robust='yes' must be True or False"),
+        (lambda d: s.cox("Surv(time, died) ~ age", d).predict(type="survival", times="x"), "times='x' must be numbers"),
+        (lambda d: s.cox("Surv(time, died) ~ age", d).wald(0), "terms are named by text"),
+        (lambda d: s.cox("Surv(time, died) ~ age", d).wald("agee"), "did you mean one of 'age'"),
+        (lambda d: s.bootstrap(s.cox("Surv(time, died) ~ 1", d)), "no coefficients"),
+        (lambda d: s.bootstrap(s.cox("Surv(time, died) ~ age", d), seed="x"), "seed='x'"),
+        (lambda d: s.residuals(s.kaplan_meier("Surv(time, died) ~ 1", d)), "not KaplanMeierFit"),
+        (lambda d: s.concordance(s.kaplan_meier("Surv(time, died) ~ 1", d)), "not KaplanMeierFit"),
+        (lambda d: s.anova(s.cox("Surv(time, died) ~ age", d, robust=True)), "no likelihood-ratio test"),
+        (
+            lambda d: s.anova(s.cox("Surv(time, died) ~ age", d), s.cox("Surv(time, died) ~ age + sex", d.head(50))),
+            "different rows",
+        ),
+        (
+            lambda d: s.anova(s.cox("Surv(time, died) ~ sex", d), s.cox("Surv(time, died) ~ age + I(age**2)", d)),
+            "not nested",
+        ),
+    ],
+)
+def test_options_of_the_wrong_kind(call, match, data):
+    with pytest.raises(errors.OptionError, match=match):
+        call(data)
+
+
+def test_concordance_in_a_subgroup(data):
+    fit = s.cox("Surv(time, died) ~ age + sex", data)
+    women = data[data["sex"] == data["sex"].iloc[0]]
+    assert 0 < s.concordance(fit, women).estimate < 1
+
+
+def test_person_with_several_events_has_robust_errors(frames):
+    again = s.cox("Surv(start, stop, event) ~ rx", frames["bladder2"], id="id")
+    by_hand = s.cox("Surv(start, stop, event) ~ rx", frames["bladder2"], cluster="id")
+    assert again.robust
+    np.testing.assert_array_equal(again.covariance, by_hand.covariance)
+    assert not s.cox("Surv(start, stop, event) ~ age", frames["heart"], id="id").robust

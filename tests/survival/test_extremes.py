@@ -126,3 +126,32 @@ def test_large_frames_share_the_design_matrix(monkeypatch):
     pd.testing.assert_frame_equal(small.predict(data.head(3)), large.predict(data.head(3)))
     assert large.design.spec.column_names == small.design.spec.column_names
     pd.testing.assert_frame_equal(data, kept)
+
+
+def test_many_coefficients_that_run_to_infinity():
+    """The others go on to the maximum: the log-likelihood is that of R (survival 3.5-3)."""
+    data = pd.DataFrame(
+        {"t": np.arange(1, 61), "e": np.arange(60) % 5 != 0, "level": [f"l{i // 2}" for i in range(60)]}
+    )
+    with pytest.warns(named.SeparationWarning, match="runs to infinity"):
+        fit = s.cox("Surv(t, e) ~ level", data)
+    assert fit.log_likelihood > fit.log_likelihood_null + 50
+    assert np.isfinite(fit.std_error).all()
+
+
+@pytest.mark.parametrize("d", [40, 400, 590])
+def test_many_tied_events_in_an_exact_fit(d):
+    """All at risk have the same risk: the likelihood is one over a binomial coefficient."""
+    from scipy.special import gammaln
+
+    n = 3 * d
+    data = pd.DataFrame({"t": 1.0, "e": np.arange(n) < d, "x": np.arange(n) % 2})
+    fit = s.cox("Surv(t, e) ~ x", data, ties="exact")
+    choose = gammaln(n + 1) - gammaln(d + 1) - gammaln(n - d + 1)
+    assert fit.log_likelihood_null == pytest.approx(-choose, rel=1e-10)
+    with pytest.raises(errors.OptionError, match="601 events are tied at time 1"):
+        s.cox("Surv(t, e) ~ x", data.assign(e=np.arange(n) < 601) if n >= 601 else _tied(601), ties="exact")
+
+
+def _tied(d):
+    return pd.DataFrame({"t": 1.0, "e": np.arange(2 * d) < d, "x": np.arange(2 * d) % 2})

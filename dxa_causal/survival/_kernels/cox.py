@@ -418,6 +418,8 @@ _DECREMENT = 1e-10
 # likelihood has stopped is on its way to infinity.
 _STILL_MOVING = 0.05
 _FLAT = 1e-9
+# A coefficient whose information has fallen to this share of that at zero has run to infinity.
+_GONE = 1e-10
 
 
 Derivatives = Callable[[FloatArray], tuple[float, FloatArray, FloatArray, FloatArray]]
@@ -459,25 +461,28 @@ def newton(
     beta = np.zeros(p) if start is None else start
     value, gradient, information, expected = derivatives(beta)
     null = (value, gradient, information)
+    floor = _GONE * np.diag(information)
     diverging = np.zeros(p, dtype=bool)
-    previous = (beta, value, information, expected)
     converged = p == 0
     singular = False
     n_iter = 0
-    moving = diverging
     while not converged and n_iter < max_iter:
+        score = gradient - ridge * beta
         try:
             factor = np.linalg.cholesky(information + np.diag(ridge))
         except np.linalg.LinAlgError:
-            # Singular at the start: the columns cannot be told apart. Singular later: a coefficient has run so far
-            # that its information is gone; the step before is the last that can be reported.
-            singular = n_iter == 0
-            if not singular:
-                beta, value, information, expected = previous
-                diverging = moving if moving.any() else np.abs(beta) == np.abs(beta).max()
-                converged = True
-            break
-        half = np.linalg.solve(factor, gradient - ridge * beta)
+            if n_iter == 0:  # the columns cannot be told apart
+                singular = True
+                break
+            # A coefficient has run so far that its information is gone: it stays where it is, the others go on.
+            information, gone = _without_gone(information, floor)
+            diverging |= gone
+            score = np.where(diverging, 0.0, score)
+            try:
+                factor = np.linalg.cholesky(information + np.diag(ridge))
+            except np.linalg.LinAlgError:
+                break
+        half = np.linalg.solve(factor, score)
         step = np.linalg.solve(factor.T, half)
         small = float(half @ half) < _DECREMENT
         n_iter += 1
@@ -491,14 +496,15 @@ def newton(
         else:
             break  # no way up: reported as not converged
         flat = abs(reached - target) <= _FLAT * max(1.0, abs(reached))
-        previous = (beta, value, information, expected)
         beta = beta + step
         value, gradient, information, expected = trial
         moving = np.abs(step) > _STILL_MOVING
         if (small or (flat and n_iter > 5)) and moving.any():
-            diverging = moving
+            diverging |= moving
             converged = True
         converged = converged or small
+    if diverging.any():
+        information = _without_gone(information, floor)[0]
     return CoxEstimate(
         beta=beta,
         information=information,
@@ -512,6 +518,22 @@ def newton(
         diverging=diverging,
         singular=singular,
     )
+
+
+def _without_gone(information: FloatArray, floor: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Information in which coefficients that have none left stand alone with a little, and which they are."""
+    gone = np.diag(information) <= floor
+    if not gone.any():
+        # all have some, but not all combinations: the weakest of the worst one is taken for gone
+        scale = np.sqrt(np.diag(information))
+        values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+        if values[0] > _GONE:
+            return information, gone
+        suspects = np.abs(vectors[:, 0]) > 0.1
+        gone = suspects & (np.diag(information) == np.diag(information)[suspects].min())
+    kept = np.where(np.outer(~gone, ~gone), information, 0.0)
+    kept[gone, gone] = np.maximum(floor[gone], np.finfo(np.float64).tiny)
+    return kept, gone
 
 
 @dataclass(frozen=True, slots=True)

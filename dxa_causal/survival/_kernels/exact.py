@@ -123,7 +123,7 @@ def exact_derivatives(x, offset, event, last, before, stratum, group_closes, bet
                 total = 1.0
             else:
                 total += np.exp(value + scale)
-                if total > 2.0 * top or total > 1e200:
+                if total > 1.05 * top:  # e_top stays below (1.05 e)^top
                     shrink = min(1.0, top / total)
                     _rescale(shrink, top, e0, e1, e2)
                     total *= shrink
