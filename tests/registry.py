@@ -79,6 +79,9 @@ RESULTS = {
     "proportional hazards": lambda: dc.survival.ph_test(_cox()),
     "anova": lambda: dc.survival.anova(_cox()),
     "concordance comparison": lambda: dc.survival.concordance([_cox(), _cox(ridge=50.0)]),
+    "dose-response": lambda: dc.survival.dose_response(
+        dc.survival.cox("Surv(time, died) ~ age + rcs(grip_kg, 4)", _cohort()), "grip_kg", reference=30
+    ),
     "frailty": lambda: dc.survival.cox_frailty(
         "Surv(time, died) ~ age + C(sex)", _cohort(), frailty="race_ethnicity", theta=0.2
     ),

@@ -12,6 +12,7 @@ from dxa_causal.survival.control_sampling import sample_controls
 from dxa_causal.survival.cox import CoxFit, cox
 from dxa_causal.survival.cross_validation import CrossValidation, cross_validate
 from dxa_causal.survival.direct_standardisation import StandardisedRate, standardised_rate
+from dxa_causal.survival.dose_response import DoseResponse, dose_response
 from dxa_causal.survival.fine_gray import FineGrayFit, fine_gray, total_incidence
 from dxa_causal.survival.frailty import FrailtyFit, cox_frailty
 from dxa_causal.survival.gray_test import gray_test
@@ -45,6 +46,7 @@ __all__ = [
     "CoxBootstrap",
     "CoxFit",
     "CrossValidation",
+    "DoseResponse",
     "FineGrayFit",
     "FrailtyFit",
     "Interaction",
@@ -72,6 +74,7 @@ __all__ = [
     "cox",
     "cox_frailty",
     "cross_validate",
+    "dose_response",
     "fine_gray",
     "gray_test",
     "interaction",

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import OptionError, column_not_found
+from dxa_causal._core.errors import OptionError, column_not_found, shown
 from dxa_causal._core.options import check_option
 from dxa_causal.survival._kernels.cox import expected_events, increments
 from dxa_causal.survival.cox import CoxFit
@@ -74,8 +74,6 @@ def residuals(
         raise OptionError(f"collapse={collapse!r} has no meaning for type={type!r}: there is one residual per event")
     if fit.ties == "exact" and type not in ("martingale", "deviance"):
         raise OptionError(f"{type} residuals are not defined for ties='exact'; use ties='efron' or 'breslow'")
-    if weighted and type == "deviance":
-        raise OptionError("weighted=True has no meaning for deviance residuals, which are no sums over rows")
     if weighted is None:
         weighted = type in ("dfbeta", "dfbetas")
     if schoenfeld:
@@ -104,6 +102,12 @@ def residuals(
     if type == "martingale":
         return pd.Series(values[:, 0], index=index, name=type)
     if type == "deviance":
+        impossible = np.flatnonzero((event > 0) & (event <= values[:, 0]))
+        if impossible.size:  # only weights can make it so
+            raise OptionError(
+                f"weighted=True: the deviance residual of {impossible.size} rows is not defined, first row "
+                f"{shown(index[impossible[0]])}: its weighted martingale residual exceeds its events"
+            )
         return pd.Series(_deviance(values[:, 0], event), index=index, name=type)
     return pd.DataFrame(values, index=index, columns=list(fit.terms))
 

@@ -480,6 +480,11 @@ MODELS = {
     "predict_cox lp": from_cox(
         "predict_cox", lambda fit, unit: s.predict_cox(fit, NEW, type="lp"), fails={"split": MEAN_ROW}
     ),
+    "dose_response": from_cox(
+        "dose_response",
+        lambda fit, unit: s.dose_response(fit, "x", reference=0.0, values=[-0.5, 0.5]).tidy(),
+        persons=EITHER,
+    ),
     "predict_cox median": from_cox(
         "predict_cox", lambda fit, unit: s.predict_cox(fit, NEW, type="median"), powers=LENGTH, persons=EITHER
     ),
