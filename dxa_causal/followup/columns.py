@@ -18,6 +18,27 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
+def read_numbers(values: Any, *, argument: str) -> FloatArray:
+    """Return numbers given as an argument, one or several, finite and at least one, increasing."""
+    try:
+        numbers = np.unique(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    if numbers.size == 0 or not np.isfinite(numbers).all():
+        raise OptionError(f"{argument}={values!r} must be finite numbers, unit of the times: {argument}=[1, 2.5]")
+    return numbers
+
+
+def read_changes(changes: Any) -> dict[str, Any]:
+    """Return changes by the name of the new column; nothing else can be told apart."""
+    if changes is not None and not isinstance(changes, Mapping):
+        raise OptionError(
+            f"changes must be a mapping, new column -> tdc(...), cumtdc(...), event(...) or cumevent(...), not a "
+            f"{type(changes).__name__}: changes={{'grip': tdc(visits, 'year', 'grip')}}"
+        )
+    return dict(changes or {})
+
+
 def read_frame(data: Any, columns: Mapping[str, str | None]) -> pd.DataFrame:
     """Return `data` as pandas; the columns named (argument -> column) are there."""
     frame = to_pandas(data)
@@ -94,22 +115,43 @@ def _labels(frame: pd.DataFrame, id: str) -> npt.NDArray[Any]:
 def read_events(frame: pd.DataFrame, name: str, *, argument: str = "event") -> tuple[pd.Series, Any]:
     """Return an event column without missing values, and its value for "none".
 
-    0 or False stands for none, the first category of a categorical, "" of a text.
+    0 or False stands for none, or the first category of a categorical; 1, 2,
+    ... are causes.
     """
-    column = read_column(frame, name)
+    column = read_column(frame, name).infer_objects()
     absent = np.flatnonzero(column.isna())
     if absent.size:
         raise MissingDataError(
             f"{argument}={name!r} is missing in {absent.size} rows, first row {shown(frame.index[absent[0]])}; leave "
             "these rows out, or say what happened"
         )
-    none = no_event(column)
-    if none == 0 and not pd.api.types.is_bool_dtype(column.dtype) and set(column.unique()) == {1, 2}:
+    if not isinstance(column.dtype, pd.CategoricalDtype) and not pd.api.types.is_bool_dtype(column.dtype):
+        _refuse_codes(column, f"{argument}={name!r}", name)
+    return column, no_event(column)
+
+
+def _refuse_codes(column: pd.Series, what: str, name: str) -> None:
+    """Refuse event codes that cannot be told apart from "none"."""
+    found = column.unique()
+    listed = ", ".join(shown(v) for v in sorted(found, key=str)[:6])
+    if not pd.api.types.is_numeric_dtype(column.dtype):
         raise OutcomeError(
-            f"{argument}={name!r} holds 1 and 2: this looks like R's coding (1 = censored, 2 = event), but 0 stands "
-            f"for no event here; code it first: data.assign({name}=(data[{name!r}] == 2).astype(int))"
+            f"{what} holds text ({listed}), and none of these is known to mean no event; name the event, "
+            f"data.assign({name}=(data[{name!r}] == {shown(max(found, key=str))}).astype(int)), or make it a categorical whose "
+            f"first category is no event: pd.Categorical(data[{name!r}], categories=[...])"
         )
-    return column, none
+    codes = column.to_numpy(dtype=np.float64)
+    wrong = np.flatnonzero((codes < 0) | (codes != np.floor(codes)) | np.isinf(codes))
+    if wrong.size:
+        raise OutcomeError(
+            f"{what} must be 0/1 (or 0 and a whole number per cause): {wrong.size} values are not, first row "
+            f"{shown(column.index[wrong[0]])} with {codes[wrong[0]]:g}"
+        )
+    if set(codes) in ({1.0, 2.0}, {2.0}):
+        raise OutcomeError(
+            f"{what} holds {listed}: this looks like R's coding (1 = censored, 2 = event), but 0 stands for no event "
+            f"here; code it first: data.assign({name}=(data[{name!r}] == 2).astype(int))"
+        )
 
 
 def no_event(column: pd.Series) -> Any:

@@ -10,7 +10,15 @@ import pandas as pd
 
 from dxa_causal._core.errors import EmptyDataError, OptionError, OutcomeError, shown
 from dxa_causal.followup.changes import Change
-from dxa_causal.followup.columns import read_events, read_frame, read_spans, refuse_names, take
+from dxa_causal.followup.columns import (
+    read_changes,
+    read_events,
+    read_frame,
+    read_numbers,
+    read_spans,
+    refuse_names,
+    take,
+)
 from dxa_causal.followup.records import Clock, covariate, increasing, read_records
 
 
@@ -42,8 +50,9 @@ def landmark(
     id : str
         Column of the person.
     time, event : str
-        Columns of the end of follow-up, and of what happened then: 0, False
-        or the first category is nothing.
+        Columns of the end of follow-up, and of what happened then: 0/1,
+        boolean, 0 and a code per cause, or a categorical whose first category
+        is nothing.
     entry : str or float
         Column of the beginning of follow-up, or one number for all.
     horizon : float, optional
@@ -70,7 +79,8 @@ def landmark(
     EmptyDataError
         Nobody is at risk at a landmark.
     OutcomeError
-        A time is missing, entry is not before exit, or a person has two rows.
+        A time is missing, entry is not before exit, a person has two rows, or
+        the event is text or in R's coding 1/2.
 
     Notes
     -----
@@ -107,10 +117,8 @@ def landmark(
     0       1.0          3        2              0        0          1
     1       2.0          2        1              0        1          0
     """
-    changes = dict(changes or {})
-    landmarks = np.unique(np.atleast_1d(np.asarray(at, dtype=np.float64)))
-    if landmarks.size == 0 or not np.isfinite(landmarks).all():
-        raise OptionError(f"at={at!r} must be finite numbers")
+    changes = read_changes(changes)
+    landmarks = read_numbers(at, argument="at")
     for argument, length in (("horizon", horizon), ("max_gap", max_gap)):
         if length is not None and not length > 0:
             raise OptionError(f"{argument}={length!r} must be positive")

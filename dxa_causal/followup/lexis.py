@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import DxaCausalError, MissingDataError, OptionError, OutcomeError, column_not_found, shown
-from dxa_causal._design import to_pandas
 from dxa_causal._numerics.times import TIME_TOLERANCE
+from dxa_causal.followup.columns import read_events, read_frame
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -46,7 +46,7 @@ def lexis_split(
     *,
     exit: str,
     entry: str | None = None,
-    event: str | None = None,
+    event: str | None,
     scales: Mapping[str, tuple[str | None, Sequence[float]]],
 ) -> pd.DataFrame:
     """Split each row's follow-up wherever a time scale passes one of its breaks.
@@ -59,9 +59,11 @@ def lexis_split(
     entry : str, optional
         Column: start of follow-up; zero for everyone when omitted, and then
         a column "entry" is added.
-    event : str, optional
+    event : str or None
         Column 0/1, boolean, a code of causes (0 = censored) or a categorical
         whose first category is censoring; it stays in the last piece only.
+        None only where the frame holds no event: any other column is copied
+        into every piece, events too.
     scales : mapping of str to (str or None, sequence of float)
         Name of the new column, and the column with the value of that scale at
         entry together with the breaks, in the unit of the times:
@@ -95,7 +97,9 @@ def lexis_split(
     0  1999.0  2000.5     0  40.0
     1  2000.5  2002.0     1  50.0
     """
-    frame = to_pandas(data)
+    frame = read_frame(data, {"exit": exit, "entry": entry, "event": event})
+    scales = check_scales(scales)
+    none = None if event is None else read_events(frame, event)[1]
     start_name = "entry" if entry is None else entry
     added = [*scales, *([start_name] if entry is None else [])]
     for name in added:
@@ -118,13 +122,30 @@ def lexis_split(
     out = frame.iloc[pieces.row].reset_index(drop=True)
     out[start_name], out[exit] = pieces.start, pieces.stop
     if event is not None:
-        out[event] = out[event].where(pieces.last, _censored(frame, event))
+        out[event] = out[event].where(pieces.last, none)
     return out.assign(**dict(zip(scales, pieces.bands, strict=True)))
+
+
+def check_scales(scales: Any) -> dict[str, tuple[str | None, Sequence[float]]]:
+    """Return time scales as a dict; each must name its column and breaks."""
+    example = "scales={'age': ('age_at_entry', [40, 50, 60])}"
+    if not isinstance(scales, Mapping):
+        raise OptionError(f"scales must be a mapping, as in {example}, not a {type(scales).__name__}")
+    for name, scale in scales.items():
+        if not (isinstance(scale, tuple | list) and len(scale) == 2 and isinstance(scale[0], str | None)):
+            raise OptionError(
+                f"scales[{name!r}] must be a pair, the column with the value at entry (None for the time of follow-up) "
+                f"and the breaks, not {scale!r}; write {example}"
+            )
+    return dict(scales)
 
 
 def check_breaks(name: str, breaks: Sequence[float]) -> FloatArray:
     """Breaks of a time scale as an increasing array."""
-    array: FloatArray = np.asarray(breaks, dtype=np.float64)
+    try:
+        array: FloatArray = np.asarray(breaks, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
     if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all() or (np.diff(array) <= 0).any():
         raise OptionError(f"breaks of {name!r} must be increasing finite numbers, not {breaks!r}")
     return array
@@ -183,17 +204,3 @@ def _numbers(frame: pd.DataFrame, name: str, *, argument: str) -> FloatArray:
             f"{shown(frame.index[bad[0]])}; drop them first"
         )
     return values
-
-
-def _censored(frame: pd.DataFrame, event: str) -> Any:
-    if event not in frame.columns:
-        raise column_not_found(event, frame.columns, argument="event")
-    kind = frame[event].dtype
-    if isinstance(kind, pd.CategoricalDtype):
-        return kind.categories[0]
-    if not pd.api.types.is_numeric_dtype(kind):
-        raise OutcomeError(
-            f"event={event!r} must be 0/1, True/False, a number per cause or a categorical whose first category is "
-            f"censoring, but holds {kind} values"
-        )
-    return False if pd.api.types.is_bool_dtype(kind) else 0

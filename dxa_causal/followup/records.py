@@ -28,6 +28,8 @@ class Records:
     frame : DataFrame
     unknown : int
         Rows of people who are not followed.
+    untimed : int
+        Rows of those who are, without a time.
     """
 
     person: IntArray
@@ -35,6 +37,7 @@ class Records:
     row: IntArray
     frame: pd.DataFrame
     unknown: int
+    untimed: int
 
     def values(self, change: Change, name: str) -> tuple[pd.Series | None, IntArray]:
         """Values in the order of the records, and the places of those that count."""
@@ -81,12 +84,13 @@ def _read(change: Change, id: str, people: pd.Index, first_entry: FloatArray, *,
     frame = read_frame(change.data, {f"{argument}, id": id, f"{argument}, time": change.time})
     time = read_times(frame, change.time, argument=f"{argument}, time", missing=True)
     person = find_people(frame, id, people, argument=argument)
-    rows = np.flatnonzero((person >= 0) & ~np.isnan(time))
+    followed = person >= 0
+    rows = np.flatnonzero(followed & ~np.isnan(time))
     time, person_kept = time[rows], person[rows]
     if change.delay:
         time = time + np.where(time > first_entry[person_kept], change.delay, 0.0)
     order = np.lexsort((time, person_kept))
-    return Records(person_kept[order], time[order], rows[order], frame, int((person < 0).sum()))
+    return Records(person_kept[order], time[order], rows[order], frame, int((~followed).sum()), int(followed.sum()) - rows.size)
 
 
 def increasing(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:

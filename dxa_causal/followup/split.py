@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dxa_causal._core.errors import OptionError
 from dxa_causal.followup.columns import (
     read_events,
     read_frame,
+    read_numbers,
     read_spans,
     read_times,
     refuse_empty,
@@ -26,7 +26,7 @@ def split(
     *,
     cuts: Sequence[float],
     time: str,
-    event: str | None = None,
+    event: str | None,
     entry: str | float = 0.0,
     id: str | None = None,
     start: str = "tstart",
@@ -43,9 +43,11 @@ def split(
         it.
     time : str
         Column of the end of follow-up.
-    event : str, optional
-        Column of what happened at `time`: 0, False or the first category is
-        nothing. It stays on the last piece of each row.
+    event : str or None
+        Column of what happened at `time`: 0/1, boolean, 0 and a code per
+        cause, or a categorical whose first category is nothing. It stays on
+        the last piece of each row. None only where the frame holds no event:
+        any other column is copied into every piece, events too.
     entry : str or float
         Column of the beginning of follow-up, or one number for all.
     id : str, optional
@@ -65,7 +67,8 @@ def split(
     Raises
     ------
     OutcomeError
-        A time is missing, or entry is not before exit.
+        A time is missing, entry is not before exit, or the event is text or in
+        R's coding 1/2.
 
     See Also
     --------
@@ -87,9 +90,7 @@ def split(
     frame = read_frame(data, columns)
     begins = entry if isinstance(entry, str) else start
     refuse_names(frame, {"start": None if begins == entry else start, "episode": episode})
-    breaks = np.unique(np.asarray(cuts, dtype=np.float64))
-    if breaks.ndim != 1 or breaks.size == 0 or not np.isfinite(breaks).all():
-        raise OptionError(f"cuts={cuts!r} must be finite numbers")
+    breaks = read_numbers(cuts, argument="cuts")
     end = read_times(frame, time, argument="time")
     begin = read_times(frame, entry, argument="entry") if isinstance(entry, str) else np.full(end.size, float(entry))
     if id is None:

@@ -14,6 +14,7 @@ from dxa_causal.followup.changes import Change
 from dxa_causal.followup.columns import (
     IntArray,
     no_event,
+    read_changes,
     read_events,
     read_frame,
     read_spans,
@@ -22,7 +23,7 @@ from dxa_causal.followup.columns import (
 )
 from dxa_causal.followup.records import Clock, Records, covariate, increasing, read_records, running_sum
 
-_COUNTS = ["early", "late", "gap", "within", "boundary", "leading", "trailing", "tied", "unknown_id"]
+_COUNTS = ["early", "late", "gap", "within", "boundary", "leading", "trailing", "tied", "unknown_id", "no_time", "no_value"]
 
 
 def start_stop(
@@ -53,10 +54,12 @@ def start_stop(
     time : str
         Column of the end of follow-up.
     event : str or mapping of str to str, optional
-        Column of what happened at `time`; or new column -> column of `base`,
-        which then stays as it is. In the result the event stands on the
-        person's last row, and all others hold 0, False, "" or the first
-        category.
+        Column of what happened at `time`: 0/1, boolean, 0 and a code per
+        cause, or a categorical whose first category is nothing; or new column
+        -> column of `base`, which then stays as it is. In the result the event
+        stands on the person's last row, and all others hold 0, False or the
+        first category. Columns of `base` not named here are copied onto every
+        row of the person, events too.
     entry : str or float
         Column of the beginning of follow-up, or one number for all.
     start, stop : str
@@ -74,14 +77,16 @@ def start_stop(
         ``boundary``: where two rows touch; ``leading``, ``trailing``: at the
         start or end of a row; ``tied``: at the same time as another record of
         the person, counted beside those; ``unknown_id``: of people not in
-        `base`. A covariate takes up early records and those in gaps; events
+        `base`; ``no_time``, ``no_value``: skipped, for want of a time, or of a
+        value with ``missing="skip"``. All but ``tied`` add up to the rows of
+        the frame. A covariate takes up early records and those in gaps; events
         there are lost.
 
     Raises
     ------
     OutcomeError
-        A time is missing, entry is not before exit, or rows of a person
-        overlap.
+        A time is missing, entry is not before exit, rows of a person overlap,
+        or the event is text or in R's coding 1/2.
     MissingDataError
         An identifier or an event is missing.
     OptionError
@@ -129,7 +134,7 @@ def start_stop(
     1  bili       1        2         0
     2  drug       1        0         0
     """
-    changes = dict(changes or {})
+    changes = read_changes(changes)
     events = {event: event} if isinstance(event, str) else dict(event or {})
     columns = {"id": id, "time": time, "entry": entry if isinstance(entry, str) else None}
     frame = read_frame(base, columns | {f"event {new!r}": old for new, old in events.items()})
@@ -143,7 +148,7 @@ def start_stop(
     begin, end = clock.key(spans.person, spans.entry), clock.key(spans.person, spans.time)
 
     tracks: dict[str, tuple[Records, pd.Series | None, IntArray, IntArray]] = {}
-    counts = [[new, *_lie(clock, begin, end, end, end[:0])[0], 0] for new in events]
+    counts = [[new, *_lie(clock, begin, end, end, end[:0])[0], 0, 0, 0] for new in events]
     cuts = end[:0]
     for name, change in changes.items():
         known = records[name]
@@ -156,7 +161,7 @@ def start_stop(
                 f"{time!r} counted in the same unit, from the same origin?",
                 TimeUnitWarning,
             )
-        counts.append([name, *tally, known.unknown])
+        counts.append([name, *tally, known.unknown, known.untimed, known.row.size - places.size])
         tracks[name] = known, None if values is None else values.iloc[places], places, keys
         cuts = increasing([cuts, fresh])
 

@@ -24,9 +24,13 @@ def residuals_over_time(
     variance: float,
     coefficient: float,
     term: str,
+    time_label: str = "Time",
     ax: Axes | None = None,
 ) -> Axes:
     """Scaled Schoenfeld residuals with a natural spline in the transformed time, its band and the fitted coefficient.
+
+    Residuals beyond the axis, where a few wild ones would flatten the curve,
+    stand as triangles at its ends.
 
     Parameters
     ----------
@@ -35,7 +39,7 @@ def residuals_over_time(
         Of one residual about the curve.
     coefficient : float
         The constant log hazard ratio of the fit.
-    term : str
+    term, time_label : str
     ax : Axes, optional
     """
     ax = new_axes(ax)
@@ -50,13 +54,18 @@ def residuals_over_time(
         half = 1.96 * np.sqrt(variance * ((basis @ np.linalg.inv(r)) ** 2).sum(axis=1))
         ax.fill_between(at, smooth - half, smooth + half, color=COLOURS[0], alpha=0.15, linewidth=0)
         ax.plot(at, smooth, color=COLOURS[0], linewidth=1.6)
-        # a few wild residuals must not flatten the curve
         low, high = np.quantile(residual, [0.01, 0.99])
-        ax.set_ylim(min(low, (smooth - half).min()), max(high, (smooth + half).max()))
+        low, high = min(low, (smooth - half).min()), max(high, (smooth + half).max())
+        margin = 0.05 * (high - low)
+        ax.set_ylim(low - margin, high + margin)
+        for edge, marker, beyond in ((low, "v", residual < low - margin), (high, "^", residual > high + margin)):
+            places = transformed[beyond]
+            edge = edge - margin / 2 if marker == "v" else edge + margin / 2
+            ax.plot(places, np.full(places.size, edge), marker, color=GREY, markersize=4, alpha=0.7, markeredgewidth=0)
     ax.axhline(coefficient, color=COLOURS[1], linewidth=1, linestyle="--")
-    places = np.unique(np.quantile(transformed, np.linspace(0.02, 0.98, 6), method="nearest"))
-    ax.set_xticks(places, [f"{time[np.argmax(transformed == p)]:.3g}" for p in places])
-    ax.set(xlabel="Time", ylabel="Log hazard ratio")
+    ticks = _round_times(time, transformed)
+    ax.set_xticks(list(ticks.values()), [f"{t:.10g}" for t in ticks])
+    ax.set(xlabel=time_label, ylabel="Log hazard ratio")
     ax.set_title(term_label(term), fontsize="medium")
     strip(ax)
     return ax
@@ -81,3 +90,21 @@ def _natural_cubic(x: FloatArray, knots: FloatArray) -> FloatArray:
     cube = np.maximum(x[:, None] - knots, 0.0) ** 3
     slope = (cube[:, :-1] - cube[:, [-1]]) / (last - knots[:-1])
     return np.column_stack([np.ones_like(x), x, slope[:, :-1] - slope[:, [-1]]])
+
+
+def _round_times(time: FloatArray, transformed: FloatArray) -> dict[float, float]:
+    """Round times and their places on the transformed axis, about evenly spread over it."""
+    order = np.argsort(time, kind="stable")
+    time, place = time[order], transformed[order]
+    left, right = place.min(), place.max()
+    ticks: dict[float, float] = {}
+    for wanted in np.linspace(left, right, 7)[1:-1]:
+        exact = float(time[np.argmin(np.abs(place - wanted))])
+        rounded = (float(f"{exact:.{digits}g}") for digits in (1, 2, 3))
+        for t in rounded:
+            at = float(np.interp(t, time, place))
+            apart = min((abs(at - other) for other in ticks.values()), default=np.inf)
+            if abs(at - wanted) <= 0.05 * (right - left) and apart >= 0.1 * (right - left):
+                ticks[t] = at
+                break
+    return ticks

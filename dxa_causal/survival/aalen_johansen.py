@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import OptionError
+from dxa_causal._core.errors import OptionError, shown
 from dxa_causal._core.options import ConfType, Missing, check_conf_level, check_option
 from dxa_causal._design import Groups, read_groups
 from dxa_causal._numerics.times import rank_times
@@ -22,6 +22,7 @@ from dxa_causal.survival.step_curves import (
     probability_limits,
     risk_table,
     robust_choice,
+    warn_when_spent,
     warn_without_events,
 )
 
@@ -154,6 +155,12 @@ def aalen_johansen(
     -------
     AalenJohansenFit
 
+    Warns
+    -----
+    RiskSetWarning
+        With delayed entry, everybody at risk early has an event before others
+        enter: the incidences add up to 1 there and stay, as in R.
+
     Notes
     -----
     :math:`\hat F_c(t) = \sum_{s \le t} \hat S(s-) \, d_{cs} / n_s`, with the Kaplan-Meier
@@ -191,15 +198,20 @@ def aalen_johansen(
     frames = []
     for code, label in enumerate(groups.labels):
         own = groups.codes == code
+        entry_rank = None if times.entry_rank is None else times.entry_rank[own]
         curves = cumulative_incidence(
             times.rank[own],
-            None if times.entry_rank is None else times.entry_rank[own],
+            entry_rank,
             outcome.event[own],
             weight[own],
             n_causes=len(outcome.causes),
             jackknife=variance == "survival",
             cluster=None if units is None else units[own],
         )
+        if entry_rank is not None:
+            where = f"group {shown(label)}: " if groups.names else ""
+            n_event = curves.n_event.sum(axis=0)
+            warn_when_spent(where, times.distinct, curves.place, curves.n_risk, n_event, entry_rank)
         for c, cause in enumerate(outcome.causes):
             frames.append(
                 pd.DataFrame(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from dxa_causal._core.errors import OptionError, column_not_found
+from dxa_causal._core.errors import OptionError, column_not_found, shown
 from dxa_causal._core.options import check_conf_level
 from dxa_causal._design.rows import columns_used
 from dxa_causal.results import Provenance, Result, read_only
@@ -105,13 +105,19 @@ def attributable_fraction(
     exposure : str
         Column.
     reference : object
-        Its value without exposure.
+        Its value without exposure, which the fit must have seen: a level, or a
+        number within the range of the column.
     times : (k,) array_like, optional
         Horizons. None: the fraction of the event rate.
 
     Returns
     -------
     AttributableFraction
+
+    Raises
+    ------
+    OptionError
+        `reference` was not observed, or the fit is of a kind not taken.
 
     Notes
     -----
@@ -149,6 +155,7 @@ def attributable_fraction(
     """
     _refuse(fit, exposure)
     frame = fit.design.rows.frame
+    _refuse_unseen(frame[exposure], reference, is_factor=f"C({exposure}" in fit.design.parts.fixed.replace("`", ""))
     changed, _ = fit.design.new(frame.assign(**{exposure: reference}))
     scale = fit.data.scale
     inverse = fit.covariance_model * np.outer(scale, scale)
@@ -230,6 +237,27 @@ def _refuse(fit: CoxFit, exposure: str) -> None:
     ):
         if wrong:
             raise OptionError(f"attributable_fraction is not there for a fit with {what}")
+    if not isinstance(exposure, str):
+        raise OptionError(f"exposure must be the name of a column, not {exposure!r}")
     used = columns_used(fit.design.parts.fixed, fit.design.rows.frame.columns)
     if exposure not in used:
         raise column_not_found(exposure, used, argument="exposure (covariates of the fit)")
+
+
+def _refuse_unseen(values: pd.Series, reference: Any, *, is_factor: bool) -> None:
+    """A reference outside of the data would be extrapolation, or no level at all."""
+    name, numeric = str(values.name), pd.api.types.is_numeric_dtype(values.dtype)
+    if numeric and not is_factor and not pd.api.types.is_bool_dtype(values.dtype):
+        if not isinstance(reference, int | float | np.number) or not values.min() <= reference <= values.max():
+            raise OptionError(
+                f"reference={shown(reference)} was never observed: {name!r} lies between {values.min():g} and "
+                f"{values.max():g}; give its value without exposure, within that range"
+            )
+        return
+    levels = pd.unique(values)
+    if reference not in list(levels):
+        listed = ", ".join(shown(v) for v in sorted(levels, key=str)[:10])
+        raise OptionError(
+            f"reference={shown(reference)} was never observed in {name!r}, which holds {listed}; say which of them is "
+            f"no exposure: reference={shown(min(levels, key=str))}"
+        )

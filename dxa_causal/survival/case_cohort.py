@@ -197,7 +197,7 @@ def case_cohort(
         "survival.case_cohort",
         formula,
         subcohort=subcohort,
-        cohort_size=cohort_size if isinstance(cohort_size, int) else str(dict(cohort_size)),
+        cohort_size=str(dict(cohort_size)) if isinstance(cohort_size, Mapping) else int(cohort_size),
         method=method,
         strata=strata,
         id=id,
@@ -259,12 +259,16 @@ def _cohort_sizes(
     if strata is None:
         if isinstance(given, Mapping):
             raise OptionError("cohort_size must be one number unless method='borgan-ii'")
-        sizes, named = np.array([given]), ["the cohort"]
+        given_sizes, named = [given], ["the cohort"]
     else:
         if not isinstance(given, Mapping) or set(given) != set(labels):
             known = ", ".join(shown(v) for v in labels)
             raise OptionError(f"cohort_size must give the size of each stratum of {strata!r}: {known}; not {given!r}")
-        sizes, named = np.array([given[v] for v in labels]), [f"stratum {shown(v)}" for v in labels]
+        given_sizes, named = [given[v] for v in labels], [f"stratum {shown(v)}" for v in labels]
+    for name, v in zip(named, given_sizes, strict=True):
+        if not (isinstance(v, int | float | np.number) and float(v).is_integer()):
+            raise OptionError(f"cohort_size: the size of {name}, {shown(v)}, must be a whole number of persons")
+    sizes = np.array(given_sizes)
     sampled = np.bincount(stratum)
     small = np.flatnonzero(sizes < sampled)
     if small.size:

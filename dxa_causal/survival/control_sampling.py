@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import OptionError, OutcomeError, shown
+from dxa_causal._core.errors import FormulaError, OptionError, OutcomeError, shown
 from dxa_causal._core.options import Missing
 from dxa_causal._core.rng import Seed, generator
-from dxa_causal._core.warnings import DxaCausalWarning, warn
+from dxa_causal._core.warnings import FewControlsWarning, warn
 from dxa_causal._design import read_groups, to_pandas
 from dxa_causal._numerics.times import rank_times
 from dxa_causal.survival._kernels.control_sampling import draw_controls, inclusion_probability
+from dxa_causal.survival.episodes import order_episodes
 
 IntArray = npt.NDArray[np.int64]
 _ADDED = ("matched_set", "case", "set_time", "n_eligible", "row", "weight")
@@ -27,6 +28,7 @@ def sample_controls(
     *,
     m: int = 1,
     match_on: Sequence[str] = (),
+    id: str | None = None,
     seed: Seed = None,
     missing: Missing = "drop",
 ) -> pd.DataFrame:
@@ -35,13 +37,18 @@ def sample_controls(
     Parameters
     ----------
     outcome : str
-        ``Surv(time, event)`` or ``Surv(entry, time, event)``.
+        ``Surv(time, event)`` or ``Surv(entry, time, event)``, without a right
+        side: covariates are chosen when the sample is analysed.
     data : pandas or polars frame
-        The cohort, one row per person.
+        The cohort, one row per person, or start-stop rows with `id`.
     m : int
         Controls per case.
     match_on : sequence of str
         Columns; controls have the case's values there.
+    id : str, optional
+        Column naming the person: rows of one person that overlap are then an
+        error, so that nobody is their own control or in a set twice. Weights
+        stay those of the row.
     seed : int, Generator or None
     missing : {"drop", "raise"}
         Rows without outcome or matching factors.
@@ -52,7 +59,9 @@ def sample_controls(
         The case and its controls, set by set, with all columns of `data` and
 
         - matched_set: number of the set, in the order of the cases in `data`
-        - case: 1 for the case, 0 for a control
+        - case: 1 for the case, 0 for a control: the outcome of
+          :func:`nested_case_control`, whereas the event carried along from
+          `data` is also that of controls who have it later
         - set_time: the case's time, at which controls were at risk
         - n_eligible: how many could have been drawn
         - row: index label in `data`
@@ -61,7 +70,7 @@ def sample_controls(
 
     Warns
     -----
-    DxaCausalWarning
+    FewControlsWarning
         Some cases have fewer than m eligible controls; all of those are taken.
 
     Notes
@@ -91,16 +100,23 @@ def sample_controls(
         raise OptionError(f"m={m!r} must be a whole number of controls, at least 1")
     if isinstance(match_on, str):
         raise OptionError(f"match_on={match_on!r} must be a list of columns: match_on=[{match_on!r}]")
+    if "~" in outcome:
+        raise FormulaError(
+            f"{outcome!r}: sample_controls takes the outcome alone, {outcome.split('~')[0].strip()!r}; a right side has "
+            "no meaning here. Columns to match on are match_on=[...], covariates belong to nested_case_control"
+        )
     frame = to_pandas(data)
     taken = [name for name in _ADDED if name in frame.columns]
     if taken:
         raise OptionError(f"the frame already has a column {taken[0]!r}, which the sample adds; rename it")
-    arguments = {f"match_on ({name})": name for name in match_on}
+    arguments = {f"match_on ({name})": name for name in match_on} | {"id": id}
     groups = read_groups(f"{outcome} ~ 1", frame, arguments=arguments, missing=missing)
     event = groups.outcome.event
     if not event.any():
         raise OutcomeError(f"no event: all {event.size} rows are censored, so there is no case to match")
     times = rank_times(groups.outcome.time, groups.outcome.entry)
+    if id is not None:
+        order_episodes(groups.outcome, times, groups.rows.frame[id])
     entry = np.full(event.size, -1) if times.entry_rank is None else times.entry_rank
     stratum = np.zeros(event.size, dtype=np.int64)
     if match_on:
@@ -124,7 +140,7 @@ def sample_controls(
         "set_time": np.repeat(groups.outcome.time[cases[order]], drawn.sum(axis=1)),
         "n_eligible": np.repeat(eligible[order], drawn.sum(axis=1)),
         "row": groups.rows.frame.index.to_numpy()[row],
-        "weight": np.where(event[row] == 1, 1.0, 1.0 / probability[row]),
+        "weight": np.divide(1.0, probability[row], out=np.ones(row.size), where=event[row] == 0),
     }
     return pd.concat([pd.DataFrame(added), sample], axis=1)
 
@@ -140,5 +156,5 @@ def _report_few(eligible: IntArray, cases: IntArray, index: pd.Index, m: int) ->
         + (f", {none} of them none" if none else "")
         + f": the fewest, {int(eligible[first])}, for the case in row {shown(index[cases[first]])}; match on less, or "
         "on wider bands",
-        DxaCausalWarning,
+        FewControlsWarning,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from dxa_causal._core.errors import OptionError
+from dxa_causal._core.errors import OptionError, PredictorError
 from dxa_causal._core.rng import Seed, generator
 from dxa_causal._design import build_design, to_pandas
 from dxa_causal.results import Provenance, Result, wald_columns
@@ -17,8 +18,6 @@ from dxa_causal.survival.concordance import concordance
 from dxa_causal.survival.cox import cox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from matplotlib.axes import Axes
 
 
@@ -82,6 +81,12 @@ def cross_validate(formulas: Mapping[str, str], data: Any, *, folds: int = 5, se
     -------
     CrossValidation
 
+    Raises
+    ------
+    PredictorError
+        A level is so rare that the rows without one fold, or those of a fold,
+        lack it.
+
     Examples
     --------
     >>> import dxa_causal as dc
@@ -90,8 +95,8 @@ def cross_validate(formulas: Mapping[str, str], data: Any, *, folds: int = 5, se
     >>> dc.survival.cross_validate(models, cohort, seed=1).tidy()["estimate"].round(1).tolist()
     [0.8, 0.8]
     """
-    if not formulas:
-        raise OptionError("formulas must name at least one model")
+    if not isinstance(formulas, Mapping) or not formulas:
+        raise OptionError(f"formulas must name each model: {{'age': 'Surv(time, died) ~ age'}}, not {formulas!r}")
     frame = to_pandas(data)
     designs = {name: build_design(formula, frame) for name, formula in formulas.items()}
     outcomes = {name: "".join(d.parts.outcome.split()) for name, d in designs.items()}
@@ -100,8 +105,8 @@ def cross_validate(formulas: Mapping[str, str], data: Any, *, folds: int = 5, se
     keep = np.logical_and.reduce([d.rows.keep for d in designs.values()])
     rows = frame.loc[keep]
     event = next(iter(designs.values())).survival.event[keep[next(iter(designs.values())).rows.keep]]
-    if not 2 <= folds <= int(event.sum()):
-        raise OptionError(f"folds={folds} must be at least 2 and at most the number of events ({int(event.sum())})")
+    if not isinstance(folds, int | np.integer) or not 2 <= folds <= int(event.sum()):
+        raise OptionError(f"folds={folds!r} must be a whole number, at least 2 and at most the number of events ({int(event.sum())})")
     rng = generator(seed)
     fold = np.empty(len(rows), dtype=np.int64)
     for value in (0, 1):  # the same share of events in every fold
@@ -110,8 +115,14 @@ def cross_validate(formulas: Mapping[str, str], data: Any, *, folds: int = 5, se
     table = []
     for name, formula in formulas.items():
         for k in range(folds):
-            fit = cox(formula, rows.loc[fold != k])
-            left_out = concordance(fit, rows.loc[fold == k])
+            try:
+                fit = cox(formula, rows.loc[fold != k])
+                left_out = concordance(fit, rows.loc[fold == k])
+            except PredictorError as error:
+                raise PredictorError(
+                    f"model {name!r} cannot be fitted without fold {k + 1} of {folds} and judged on it: {error}. Is "
+                    "there a rare level? Join it with another, or use more folds"
+                ) from None
             table.append(
                 {
                     "term": name,

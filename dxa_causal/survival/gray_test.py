@@ -15,6 +15,7 @@ from dxa_causal._numerics.times import rank_times
 from dxa_causal.results import HypothesisTest, NotApplicable
 from dxa_causal.survival._kernels.comparison import count_groups, quadratic_form
 from dxa_causal.survival._kernels.gray import gray_score
+from dxa_causal.survival.logrank import check_number, one_group
 
 
 def gray_test(
@@ -68,6 +69,7 @@ def gray_test(
     >>> round(gray_test("Surv(time, event) ~ arm", data, cause=1).statistic, 4)
     0.6806
     """
+    check_number("rho", rho)
     groups = read_groups(formula, data, arguments={"strata": strata}, missing=missing, causes=True)
     outcome = groups.outcome
     if outcome.entry is not None:
@@ -76,7 +78,7 @@ def gray_test(
     method = "Gray's test" + (f" (rho = {rho:g})" if rho else "")
     method += " (chi-square)" + (f", stratified by {strata}" if strata else "")
     if len(groups.labels) < 2:
-        return NotApplicable(f"{groups.names or 'the formula'} has one group; a comparison needs two", method)
+        return NotApplicable(one_group(groups), method)
     if not (outcome.event == code).any():
         return NotApplicable(f"no event: all {outcome.event.size} rows are censored", method)
     event = np.where(outcome.event == code, 1, np.where(outcome.event > 0, 2, 0))

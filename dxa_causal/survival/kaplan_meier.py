@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import OptionError
+from dxa_causal._core.errors import OptionError, shown
 from dxa_causal._core.options import ConfType, Missing, check_conf_level, check_option
 from dxa_causal._design import Groups, read_groups
 from dxa_causal._numerics.times import rank_times
@@ -22,6 +22,7 @@ from dxa_causal.survival.step_curves import (
     probability_limits,
     risk_table,
     robust_choice,
+    warn_when_spent,
     warn_without_events,
 )
 
@@ -172,6 +173,12 @@ def kaplan_meier(
     -------
     KaplanMeierFit
 
+    Warns
+    -----
+    RiskSetWarning
+        With delayed entry, everybody at risk early has the event before others
+        enter: the curve is 0 from there on, as in R.
+
     Notes
     -----
     :math:`\hat S(t) = \prod_{s \le t} (1 - d_s / n_s)`; Greenwood's variance is
@@ -203,6 +210,9 @@ def kaplan_meier(
         entry_rank = None if times.entry_rank is None else times.entry_rank[own]
         unit = None if units is None else units[own]
         curve = product_limit(times.rank[own], entry_rank, outcome.event[own], weight[own], robust=robust, cluster=unit)
+        if entry_rank is not None:
+            where = f"group {shown(label)}: " if groups.names else ""
+            warn_when_spent(where, times.distinct, curve.place, curve.n_risk, curve.n_event, entry_rank)
         frames.append(
             pd.DataFrame(
                 {

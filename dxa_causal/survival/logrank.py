@@ -77,7 +77,7 @@ def logrank(
     Harrington DP, Fleming TR. Biometrika 1982;69:553-566. doi:10.1093/biomet/69.3.553
     Tarone RE, Ware J. Biometrika 1977;64:156-160. doi:10.1093/biomet/64.1.156
     Peto R, Peto J. J R Stat Soc A 1972;135:185-207. doi:10.2307/2344317
-    Tarone RE. Biometrika 1975;62:679-690. doi:10.1093/biomet/62.3.679
+    Tarone RE. Biometrika 1975;62:679-682. doi:10.1093/biomet/62.3.679
 
     Examples
     --------
@@ -93,7 +93,7 @@ def logrank(
     k = len(groups.labels)
     scores = None if trend is None else _scores(trend, groups)
     if k < 2:
-        return NotApplicable(f"{groups.names or 'the formula'} has one group; a comparison needs two", method)
+        return NotApplicable(one_group(groups), method)
     outcome = groups.outcome
     if not outcome.event.any():
         return NotApplicable(f"no event: all {outcome.event.size} rows are censored", method)
@@ -111,16 +111,31 @@ def logrank(
     return HypothesisTest(statistic, df, float(special.chdtrc(df, statistic)), method, null)
 
 
+def one_group(groups: Groups) -> str:
+    """Say that nothing can be compared, and why."""
+    if not groups.names:
+        return "the formula names no groups; a comparison needs two"
+    names = " and ".join(repr(n) for n in groups.names)
+    made = "has" if len(groups.names) == 1 else "make"
+    return f"{names} {made} one group ({shown(groups.labels[0])}) in the rows analysed; a comparison needs two"
+
+
+def check_number(argument: str, value: object, *, least: float = -np.inf) -> None:
+    """Refuse what is not a finite number of at least `least`."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not least <= value < np.inf or value == -np.inf:
+        need = "a number" if least == -np.inf else f"a number, {least:g} or more"
+        raise OptionError(f"{argument}={value!r} must be {need}")
+
+
 def _method(rho: float, gamma: float, weighting: LogrankWeighting | None) -> str:
+    check_number("rho", rho)
+    check_number("gamma", gamma, least=0)
     if weighting is not None:
         check_option("weighting", weighting, LogrankWeighting)
         if rho or gamma:
             raise OptionError(f"weighting={weighting!r} takes the place of rho and gamma; leave them at 0")
         return _NAMES[weighting]
-    if not np.isfinite(rho):
-        raise OptionError(f"rho={rho!r} must be a number, 0 for the log-rank test")
-    if not 0 <= gamma < np.inf:
-        raise OptionError(f"gamma={gamma!r} must be zero or positive")
     if gamma:
         return f"Fleming-Harrington test (rho = {rho:g}, gamma = {gamma:g})"
     return f"G-rho test (rho = {rho:g})" if rho else "log-rank test"

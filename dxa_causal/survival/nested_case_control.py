@@ -12,7 +12,7 @@ import pandas as pd
 
 from dxa_causal._core.errors import FormulaError, OutcomeError, PredictorError, shown
 from dxa_causal._core.options import Missing
-from dxa_causal._design import Design, build_design, refuse_collinear
+from dxa_causal._design import Design, build_design, refuse_collinear, to_pandas
 from dxa_causal._numerics.times import RankedTimes
 from dxa_causal.results import HypothesisTest, Provenance, read_only
 from dxa_causal.results.provenance import format_call
@@ -108,7 +108,9 @@ def nested_case_control(
     ----------
     formula : str
         ``case ~ covariates``; the case is 0/1, boolean, or an expression such
-        as ``status == 2``.
+        as ``status == 2``. It says who is the case of the set: in a frame made
+        by :func:`sample_controls` the column "case", not the event of the
+        cohort, as a control may fall ill later.
     data : pandas or polars frame
         One row per case or control, as :func:`sample_controls` returns them.
     matched_set : str
@@ -118,6 +120,12 @@ def nested_case_control(
     Returns
     -------
     NestedCaseControlFit
+
+    Raises
+    ------
+    OutcomeError
+        No set has a case and a control, or the outcome is not the column
+        "case" of a frame made by :func:`sample_controls`.
 
     Notes
     -----
@@ -142,6 +150,7 @@ def nested_case_control(
     """
     design = build_design(formula, data, arguments={"matched_set": matched_set}, missing=missing)
     case = _case_indicator(design)
+    _refuse_event_of_cohort(design, case, to_pandas(data))
     codes = pd.factorize(design.rows.frame[matched_set])[0].astype(np.int64)
     cases, rows = np.bincount(codes, case), np.bincount(codes)
     n_sets = int(((cases > 0) & (cases < rows)).sum())
@@ -174,6 +183,20 @@ def nested_case_control(
         design=design,
         estimate=estimate,
     )
+
+
+def _refuse_event_of_cohort(design: Design, case: IntArray, frame: pd.DataFrame) -> None:
+    """In a sample, who is a case of a set is known; the cohort's event is that of later times too."""
+    if not {"case", "set_time", "n_eligible"} <= set(frame.columns):
+        return
+    sampled = frame["case"].to_numpy()[design.rows.keep]
+    if (case != sampled).any():
+        i = int(np.flatnonzero(case != sampled)[0])
+        raise OutcomeError(
+            f"the frame comes from sample_controls, whose column 'case' marks {int((sampled == 1).sum())} cases, but "
+            f"{design.parts.outcome!r} marks {int(case.sum())}: it is the event of the cohort, which controls may have "
+            f"later (first row {shown(design.index[i])}). Write 'case ~ ...'"
+        )
 
 
 def _case_indicator(design: Design) -> IntArray:

@@ -14,7 +14,7 @@ from dxa_causal._core.errors import FormulaError, OptionError
 from dxa_causal._core.options import Missing, check_conf_level, check_option
 from dxa_causal._design import Groups, read_groups, to_pandas
 from dxa_causal._design.parse import parse
-from dxa_causal.followup.lexis import check_breaks, cut
+from dxa_causal.followup.lexis import check_breaks, check_scales, cut
 from dxa_causal.results import Provenance, Result
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.event_counts import poisson_limits
@@ -164,7 +164,7 @@ def person_years(
     for name, value in (("unit", unit), ("per", per)):
         if not value > 0:
             raise OptionError(f"{name}={value!r} must be positive")
-    read = read_cells(formula, data, scales=scales or {}, arguments={"weights": weights}, missing=missing)
+    read = read_cells(formula, data, scales=check_scales(scales or {}), arguments={"weights": weights}, missing=missing)
     given = read.groups.rows.number(weights, argument="weights", positive=True)
     cells = tabulate(read, None if given is None else given[read.row], list(read.keys.columns))
     cells["person_time"] /= unit

@@ -79,7 +79,7 @@ class PhTest(Result):
             "no hazard ratio changes with time",
         )
 
-    def plot(self, ax: Axes | None = None, *, term: str | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None, *, term: str | None = None, time_label: str | None = None) -> Axes:
         """Scaled Schoenfeld residuals of one coefficient against time with a smooth curve; see `plot_all`.
 
         Parameters
@@ -87,6 +87,8 @@ class PhTest(Result):
         ax : Axes, optional
         term : str, optional
             A coefficient of the fit; the first when omitted.
+        time_label : str, optional
+            Should name the unit; how the formula calls the time when omitted.
         """
         from dxa_causal.plots.residuals import residuals_over_time
 
@@ -102,16 +104,17 @@ class PhTest(Result):
             variance=float(self.fit.covariance_model[j, j]) * len(scaled),
             coefficient=float(self.fit.coefficients[j]),
             term=named,
+            time_label=time_label or self.fit.design.survival.time_name,
             ax=ax,
         )
 
-    def plot_all(self) -> Figure:
-        """One panel per coefficient."""
+    def plot_all(self, *, time_label: str | None = None) -> Figure:
+        """One panel per coefficient; `time_label` should name the unit."""
         from dxa_causal.plots.residuals import panels
 
         figure, axes = panels(len(self.fit.terms))
         for term, ax in zip(self.fit.terms, axes):
-            self.plot(ax, term=term)
+            self.plot(ax, term=term, time_label=time_label)
         return figure
 
 

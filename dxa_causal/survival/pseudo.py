@@ -141,8 +141,10 @@ def check_request(
     check_option("method", method, PseudoMethod)
     refuse_delayed_entry(outcome, "pseudo-observations")
     at = check_times(times)
-    if _CURVES[type][1] and (at <= 0).any():
-        raise OptionError(f"times={at.min():g}: the horizon of a restricted mean must be positive")
+    if (at < 0).any():
+        raise OptionError(f"times={at.min():g}: times count from 0 and cannot be negative")
+    if _CURVES[type][1] and not ((at > 0) & np.isfinite(at)).all():
+        raise OptionError(f"times={times!r}: the horizon of a restricted mean must be positive and finite")
     if type not in COMPETING and cause is not None:
         raise OptionError(f"cause={shown(cause)} has no meaning for type={type!r}; name the event in Surv() instead")
     return at, outcome.cause_code(cause) if type in COMPETING else 1

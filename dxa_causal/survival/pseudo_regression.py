@@ -134,6 +134,12 @@ def pseudo_regression(
     -------
     PseudoFit
 
+    Raises
+    ------
+    OutcomeError
+        No event, or a time at which all pseudo-observations are equal: before
+        the first event, or once everybody has had one.
+
     Notes
     -----
     Generalised estimating equations with constant variance and independence as
@@ -160,6 +166,8 @@ def pseudo_regression(
     design = build_design(formula, data, arguments=arguments, missing=missing, causes=type in COMPETING)
     refuse_collinear(design)
     outcome = design.survival
+    if not outcome.event.any():
+        raise OutcomeError(f"no event: all {outcome.event.size} rows analysed are censored")
     at, code = check_request(outcome, times, type, cause, method)
     stratum, levels = (np.zeros(outcome.time.size, dtype=np.int64), [""]) if strata is None else _codes(design, strata)
     for k, level in enumerate(levels):
@@ -170,6 +178,7 @@ def pseudo_regression(
         if len(names) < 2:
             raise PredictorError(f"cluster={cluster!r} has one value in the rows analysed; robust errors need several")
     values = pseudo_values(outcome, stratum, at, type=type, cause=code, method=method)
+    _refuse_constant(values, at, outcome.time[outcome.event == code])
     response = 1.0 - values if (type, link) == ("survival", "cloglog") else values
     _check_means(response.mean(axis=0), at, link)
     estimate = regress_pseudo_values(design.x, response, link, unit)
@@ -207,6 +216,16 @@ def pseudo_regression(
 def _codes(design: Design, column: str) -> tuple[IntArray, list[Any]]:
     codes, levels = pd.factorize(design.rows.frame[column], sort=True)
     return codes.astype(np.int64), list(levels)
+
+
+def _refuse_constant(values: FloatArray, times: FloatArray, event_times: FloatArray) -> None:
+    """Where all rows have one value there is nothing to regress."""
+    same = np.flatnonzero(np.ptp(values, axis=0) <= 1e-9 * np.maximum(1.0, np.abs(values).max(axis=0)))
+    if same.size:
+        raise OutcomeError(
+            f"at time {times[same[0]]:g} all pseudo-observations are {values[0, same[0]]:g}, which nothing can explain; "
+            f"events happen from {event_times.min():g} to {event_times.max():g}: choose times between"
+        )
 
 
 def _check_means(mean: FloatArray, times: FloatArray, link: Link) -> None:

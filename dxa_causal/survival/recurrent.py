@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import OptionError, OutcomeError, PredictorError, shown
+from dxa_causal._core.errors import CollinearityError, OptionError, OutcomeError, PredictorError, shown
 from dxa_causal._core.options import Missing, RecurrentModel, Ties, check_option
 from dxa_causal._core.warnings import AllCensoredWarning
-from dxa_causal._design import Design, build_design, to_pandas
+from dxa_causal._design import Design, build_design, refuse_collinear, to_pandas
 from dxa_causal._design.parse import parse
-from dxa_causal._numerics.times import rank_times
+from dxa_causal._numerics.times import RankedTimes, rank_times
 from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival.cox import CoxFit, cox
@@ -110,11 +110,11 @@ class RecurrentFit(Result):
         return self.cox.plot(ax)
 
     def _notes(self) -> list[str]:
-        counts = ", ".join(f"{n} {k}" for k, n in zip(self.events["group"], self.events["n_event"], strict=True))
+        counts = ", ".join(f"event {k}: {n}" for k, n in zip(self.events["group"], self.events["n_event"], strict=True))
         return [
             f"{_NAMES[self.model]}; ties: {self.cox.ties}; standard errors clustered on {self.id}"
             + (f"; strata: {self.strata}" if self.strata else ""),
-            f"{self.n_persons} persons; events by number (how many, which): {counts}",
+            f"{self.n_persons} persons; how often each number happened: {counts}",
             str(self.wald_test),
         ] + super()._notes()
 
@@ -151,7 +151,9 @@ def recurrent(
         event from the start.
     order : str, optional
         Column with the number 1, 2, ... of the event a row waits for; counted
-        from `id` and time when omitted.
+        from `id` and time when omitted. It goes up by one after each event and
+        not otherwise (but for gaps in observation); a person may start above 1,
+        after events before entry.
     by_event : bool
         Coefficients of each event number instead of common ones (not for
         "andersen-gill").
@@ -171,6 +173,11 @@ def recurrent(
     ------
     OutcomeError
         Rows of a person overlap, or no event.
+    PredictorError
+        `order` does not count a person's events.
+    CollinearityError
+        With `by_event`, a covariate is constant among those who wait for some
+        late event; the message says which `max_events` avoids it.
 
     Notes
     -----
@@ -209,6 +216,9 @@ def recurrent(
     events = _count(number, outcome.event, person, last, everybody=model == "wlw")
     if max_events is not None:
         last = min(last, max_events)
+    numbered = model == "wlw" or max_events is not None or by_event
+    idle = int((number > last).sum()) if numbered else 0
+    notes = (f"of these, {idle} rows wait for event {last + 1} or later and take no part",) if idle else ()
     entry = np.zeros(number.size) if outcome.entry is None else outcome.entry
     rows = design.rows.frame.assign(__start=entry, __stop=outcome.time, __event=outcome.event)
     if model == "wlw":
@@ -217,7 +227,7 @@ def recurrent(
         row, start, event, number = (np.concatenate(column) for column in zip(*parts, strict=True))
         stacked = rows.iloc[row].assign(__start=start, __event=event)
     else:
-        row = np.flatnonzero(number <= last) if max_events is not None or by_event else np.arange(number.size)
+        row = np.flatnonzero(number <= last) if numbered else np.arange(number.size)
         stacked, number = rows.iloc[row], number[row]
     stacked = stacked.assign(**{_NUMBER: number})
     if model == "pwp-gap":
@@ -225,6 +235,7 @@ def recurrent(
         stacked = stacked.assign(__start=stacked["__start"] - origin, __stop=stacked["__stop"] - origin)
     right, numbers = design.parts.fixed, np.array([], dtype=np.int64)
     if by_event:
+        _refuse_collinear_events(design, row, number, last, strata)
         stacked, right, numbers = _by_event(stacked, design, row, last, id=id, strata=strata)
     stratum = strata
     if model != "andersen-gill":
@@ -247,8 +258,9 @@ def recurrent(
         ties=ties,
         strata=strata,
     )
+    provenance = design.provenance(call, notes=notes)
     return RecurrentFit(
-        cox=replace(fit, provenance=design.provenance(call)),
+        cox=replace(fit, provenance=provenance),
         model=model,
         id=id,
         strata=strata,
@@ -257,7 +269,7 @@ def recurrent(
         events=events,
         n_persons=int(person.nunique()),
         nobs=fit.nobs,
-        provenance=design.provenance(call),
+        provenance=provenance,
     )
 
 
@@ -267,24 +279,50 @@ def _numbered(
     """The design, the number of the event each row waits for, and the rows by person and time."""
     frame = to_pandas(data)
     # events count also where a covariate is missing
-    known = build_design(f"{parse(formula).outcome} ~ 1", frame, arguments={"id": id})
-    person, by_time = order_episodes(
-        known.survival, rank_times(known.survival.time, known.survival.entry), known.rows.frame[id]
-    )
+    known = build_design(f"{parse(formula).outcome} ~ 1", frame, arguments={"id": id, "order": order})
+    times = rank_times(known.survival.time, known.survival.entry)
+    person, by_time = order_episodes(known.survival, times, known.rows.frame[id])
     number = np.zeros(len(frame), dtype=np.int64)
-    number[known.rows.keep] = number_events(person, by_time, known.survival.event)
+    if order is None:
+        number[known.rows.keep] = number_events(person, by_time, known.survival.event)
+    else:
+        number[known.rows.keep] = _given_numbers(known, times, by_time, id=id, order=order)
     design = build_design(formula, frame, arguments={"id": id, "strata": strata, "order": order}, missing=missing)
     place = np.cumsum(design.rows.keep) - 1
     before = np.flatnonzero(known.rows.keep)[by_time]
-    by_time = place[before[design.rows.keep[before]]]
-    if order is None:
-        return design, number[design.rows.keep], by_time
-    given = np.asarray(design.number(order, argument="order", positive=True))
+    return design, number[design.rows.keep], place[before[design.rows.keep[before]]]
+
+
+def _given_numbers(known: Design, times: RankedTimes, by_time: IntArray, *, id: str, order: str) -> IntArray:
+    """The column `order`, which must count each person's events."""
+    given = np.asarray(known.number(order, argument="order", positive=True))
+    person, event = known.rows.frame[id], known.survival.event
+
+    def where(i: int) -> str:
+        return f"row {shown(known.index[i])} ({id}={shown(person.iloc[i])}) holds {given[i]:g}"
+
     wrong = np.flatnonzero(given != np.floor(given))
     if wrong.size:
-        i = int(wrong[0])
-        raise PredictorError(f"order={order!r} must be whole numbers; row {shown(design.index[i])} holds {given[i]:g}")
-    return design, given.astype(np.int64), by_time
+        raise PredictorError(f"order={order!r} must be whole numbers; {where(int(wrong[0]))}")
+    if given.min() > 1:
+        raise PredictorError(
+            f"order={order!r} must be the number 1, 2, ... of the event a row waits for; no row waits for the first, "
+            f"{where(int(given.argmin()))}"
+        )
+    before, after = by_time[:-1], by_time[1:]
+    touch = np.zeros(before.size, dtype=bool) if times.entry_rank is None else times.entry_rank[after] == times.rank[before]
+    due = given[before] + event[before]
+    same = person.to_numpy()[before] == person.to_numpy()[after]
+    wrong = np.flatnonzero(same & ((given[after] < due) | (touch & (given[after] > due))))
+    if wrong.size:
+        k = int(wrong[0])
+        happened = "an event" if event[before[k]] else "no event"
+        raise PredictorError(
+            f"order={order!r} must go up by one after each event of a person, and not otherwise; {wrong.size} rows do "
+            f"not, first {where(int(after[k]))}, but {due[k]:g} is due: row {shown(known.index[before[k]])} holds "
+            f"{given[before[k]]:g} and ends with {happened}"
+        )
+    return given.astype(np.int64)
 
 
 def _unchanged_runs(design: Design, by_time: IntArray, *, id: str, strata: str | None) -> IntArray:
@@ -322,6 +360,21 @@ def _count(number: IntArray, event: IntArray, person: pd.Series, last: int, *, e
     waiting = table.groupby("group")["person"].nunique().reindex(range(1, last + 1), fill_value=0)
     n_risk = np.full(last, person.nunique()) if everybody else waiting.to_numpy()
     return pd.DataFrame({"group": range(1, last + 1), "n_risk": n_risk, "n_event": n_event.to_numpy()})
+
+
+def _refuse_collinear_events(design: Design, row: IntArray, number: IntArray, last: int, strata: str | None) -> None:
+    """Refuse covariates that others determine among the rows of one event number, and say how many events will do."""
+    codes = None if strata is None else pd.factorize(design.rows.frame[strata])[0].astype(np.int64)
+    for k in range(1, last + 1):
+        own = row[number == k]
+        try:
+            refuse_collinear(replace(design, x=design.x[own]), None if codes is None else codes[own])
+        except CollinearityError as error:
+            cure = f", or take the events up to {k - 1}: max_events={k - 1}" if k > 1 else ""
+            raise CollinearityError(
+                f"by_event=True needs covariates that vary among those who wait for each event. Event {k} ({own.size} "
+                f"rows): {error}{cure}"
+            ) from None
 
 
 def _by_event(

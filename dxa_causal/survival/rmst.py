@@ -153,25 +153,9 @@ class RmstFit(Result):
         return pd.concat(frames, ignore_index=True)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Survival curves with the area up to tau; with covariates the coefficients."""
+        """Survival curves up to tau, of two arms with the area between them; with covariates the coefficients."""
         if self.method == "Kaplan-Meier":
-            from dxa_causal.plots.style import COLOURS, GREY
-
-            ax = self.curves.plot(ax)
-            for i, label in enumerate(self.arms["group"]):
-                step = self.curves.steps[self.curves.steps["group"] == label]
-                time = np.concatenate([[0.0], step["time"], [np.inf]])
-                value = np.concatenate([[1.0], step["estimate"], step["estimate"].tail(1)])
-                ax.fill_between(
-                    np.minimum(time, self.tau),
-                    value,
-                    step="post",
-                    color=COLOURS[i % len(COLOURS)],
-                    alpha=0.12,
-                    linewidth=0,
-                )
-            ax.axvline(self.tau, color=GREY, linewidth=0.8, linestyle="--")
-            return ax
+            return self._plot_curves(ax)
         from dxa_causal.plots.coefficients import forest
 
         table = self.tidy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from scipy import special
 
 from dxa_causal._core.errors import OptionError, PredictorError, shown
 from dxa_causal._core.options import ConfType
-from dxa_causal._core.warnings import AllCensoredWarning, HorizonWarning, warn
+from dxa_causal._core.warnings import AllCensoredWarning, HorizonWarning, RiskSetWarning, warn
 from dxa_causal._design import Groups
 
 FloatArray = npt.NDArray[np.float64]
@@ -19,8 +20,13 @@ IntArray = npt.NDArray[np.int64]
 
 
 def check_times(times: npt.ArrayLike) -> FloatArray:
-    """Times to predict at, as an array; none may be missing."""
-    given: FloatArray = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    """Times to predict at, as an array; at least one, none missing."""
+    try:
+        given: FloatArray = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise OptionError(f"times={times!r} must be numbers") from None
+    if given.size == 0:
+        raise OptionError("times is empty; give at least one time")
     if np.isnan(given).any():
         raise OptionError(f"times must be numbers, but {int(np.isnan(given).sum())} of {given.size} are missing")
     return given
@@ -56,6 +62,35 @@ def warn_without_events(groups: Groups) -> None:
     for label, n in zip(groups.labels, events, strict=True):
         if n == 0:
             warn(f"group {shown(label)} has no event: its curve is flat", AllCensoredWarning)
+
+
+def warn_when_spent(
+    where: str, distinct: FloatArray, place: IntArray, n_risk: FloatArray, n_event: FloatArray, entry_rank: IntArray
+) -> None:
+    """Say that everybody at risk has the event while others enter only then or later: survival stays at 0.
+
+    Parameters
+    ----------
+    where : str
+        Beginning of the message: which group, if there are several.
+    distinct : (k,) ndarray
+        Times of the ranks.
+    place : (m,) ndarray of int64
+        Rank of each step of the curve.
+    n_risk, n_event : (m,) ndarray
+        At risk and with an event of any cause (sums of weights).
+    entry_rank : (n,) ndarray of int64
+    """
+    spent = np.flatnonzero((n_event > 0) & (n_event >= n_risk * (1 - 1e-12)))
+    later = int((entry_rank >= place[spent[0]]).sum()) if spent.size else 0
+    if later:
+        time = distinct[place[spent[0]]]
+        warn(
+            f"{where}at time {time:g} all at risk ({n_risk[spent[0]]:g}) have the event, so survival is 0 from there "
+            f"on, while {later} rows enter only later: curve, median and means tell of the first few alone. Start "
+            "later, at a time s when enough are at risk: keep rows with exit > s and set their entry to max(entry, s)",
+            RiskSetWarning,
+        )
 
 
 def given_weights(groups: Groups, weights: str | None) -> FloatArray:
@@ -118,27 +153,43 @@ def last_values(table: pd.DataFrame, *, by: list[str]) -> pd.DataFrame:
     return events.merge(rows.tail(1)[columns], on=by)
 
 
-def nice_ticks(last: float) -> FloatArray:
-    """About six round times from zero to `last`, for a table of numbers at risk."""
-    raw = last / 5
+def nice_ticks(last: float, first: float = 0.0) -> FloatArray:
+    """About six round times from `first` to `last`, for a table of numbers at risk."""
+    raw = (last - first) / 5
     power = 10.0 ** np.floor(np.log10(raw)) if raw > 0 else 1.0
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.8)
-    ticks: FloatArray = np.arange(0.0, last * (1 + 1e-9), step)
+    ticks: FloatArray = np.arange(np.ceil(first / step - 1e-9), np.floor(last / step + 1e-9) + 1) * step
     return ticks
 
 
 def risk_table(groups: Groups, weights: str | None) -> pd.DataFrame:
-    """Numbers at risk at round times, one row per group, for below a plot."""
+    """Numbers at risk at round times, one row per group, for below a plot; ``attrs["origin"]``: where time begins."""
     outcome = groups.outcome
-    ticks = nice_ticks(float(outcome.time.max()))
-    if outcome.entry is None:
-        counts = numbers_at_risk(groups, weights, ticks)
-    else:
-        first = float(outcome.entry.min())
-        ticks = ticks[max(np.searchsorted(ticks, first, side="right") - 1, 0) :]
-        # on the age scale nobody is there at zero; those who enter at the first tick are at risk from there on
-        counts = numbers_at_risk(groups, weights, np.where(ticks == first, np.nextafter(first, np.inf), ticks))
-    return pd.DataFrame(counts, index=[str(v) for v in groups.labels], columns=ticks)
+    first = 0.0 if outcome.entry is None else float(outcome.entry.min())
+    ticks = nice_ticks(float(outcome.time.max()), first)
+    if not ticks.size:
+        ticks = np.array([first])
+    # entry is exclusive: those who enter at the first tick are at risk from there on
+    at = ticks if outcome.entry is None else np.where(ticks <= first, np.nextafter(first, np.inf), ticks)
+    table = pd.DataFrame(numbers_at_risk(groups, weights, at), index=_curve_names(groups), columns=ticks)
+    table.attrs["origin"] = first
+    return table
+
+
+def _curve_names(groups: Groups) -> list[str]:
+    """Names of the groups in a figure: of a number, which alone says nothing, with its column."""
+    texts = [str(label).removesuffix(".0") for label in groups.labels]
+    if len(groups.names) == 1 and all(_is_number(label) for label in groups.labels):
+        return [f"{groups.names[0]} = {text}" for text in texts]
+    return texts
+
+
+def _is_number(label: Any) -> bool:
+    try:
+        float(label)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def probability_limits(

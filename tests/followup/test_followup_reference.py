@@ -27,7 +27,7 @@ def _same_digest(rows, want):
 
 def _same_counts(counts, want):
     assert counts["term"].tolist() == want["term"]
-    np.testing.assert_array_equal(counts.drop(columns="term"), want["n"])
+    np.testing.assert_array_equal(counts.drop(columns=["term", "no_time", "no_value"]), want["n"])  # tmerge skips these
 
 
 def _same_fit(fit, want):

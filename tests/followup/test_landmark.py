@@ -65,8 +65,9 @@ def test_bad_input(data):
         f.landmark(people, at=[1, 99], **NAMES)
     with pytest.raises(OptionError, match="horizon=0 must be positive"):
         f.landmark(people, at=1, horizon=0, **NAMES)
-    with pytest.raises(OptionError, match="must be finite numbers"):
-        f.landmark(people, at=[], **NAMES)
+    for wrong in ([], "a", [1, np.inf]):
+        with pytest.raises(OptionError, match="at=.* must be finite numbers"):
+            f.landmark(people, at=wrong, **NAMES)
     with pytest.raises(OptionError, match="must be a tdc or cumtdc"):
         f.landmark(people, {"x": f.event(visits, "t")}, at=1, **NAMES)
     with pytest.raises(OptionError, match="changes='a' is already a column"):

@@ -130,8 +130,18 @@ def test_counts_of_every_kind():
     _, counts = f.start_stop(spans, {"n": f.cumtdc(log, "t")}, id="id", entry="a", time="b")
     assert counts.drop(columns="term").iloc[0].to_dict() == {
         "early": 1, "late": 1, "gap": 1, "within": 2, "boundary": 1, "leading": 2, "trailing": 1, "tied": 1,
-        "unknown_id": 1,
+        "unknown_id": 1, "no_time": 0, "no_value": 0,
     }  # fmt: skip
+
+
+def test_what_is_skipped_is_counted():
+    spans = pd.DataFrame({"id": [1, 2], "t": [10, 10]})
+    log = pd.DataFrame({"id": [1, 1, 1, 2, 2, 3], "t": [1, np.nan, 3, 4, np.nan, np.nan], "x": [5, 6, None, None, None, 1]})
+    changes = {"x": f.tdc(log, "t", "x"), "kept": f.tdc(log, "t", "x", missing="keep"), "on": f.tdc(log, "t")}
+    _, counts = f.start_stop(spans, changes, id="id", time="t")
+    assert counts["no_time"].tolist() == [2, 2, 2]
+    assert counts["no_value"].tolist() == [2, 0, 0]
+    assert (counts.drop(columns=["term", "tied"]).sum(axis=1) == len(log)).all()
 
 
 @pytest.mark.parametrize(
@@ -198,9 +208,53 @@ def test_split_by_hand():
     rows = f.split(pl.from_pandas(people), cuts=(5, 2, 2, 9), time="t", event="e", entry=-1)
     assert rows.to_numpy().tolist() == [[2, 0, -1, 1], [5, 2, 2, 2], [2, 0, -1, 1]]
     assert list(rows.columns) == ["t", "e", "tstart", "episode"]
-    with pytest.raises(OptionError, match="must be finite numbers"):
-        f.split(people, cuts=[np.nan], time="t")
+    for wrong in ([np.nan], [], "a", ["a"]):
+        with pytest.raises(OptionError, match="cuts=.* must be finite numbers"):
+            f.split(people, cuts=wrong, time="t", event="e")
     with pytest.raises(OptionError, match="episode='t' is already"):
-        f.split(people, cuts=[1], time="t", episode="t")
+        f.split(people, cuts=[1], time="t", event="e", episode="t")
     with pytest.raises(OutcomeError, match="first row 'y' with entry 2 and exit 2"):
-        f.split(people, cuts=[1], time="t", entry=2)
+        f.split(people, cuts=[1], time="t", event="e", entry=2)
+
+
+def test_events_cannot_double_unsaid(people):
+    """Without a word about the event, a 0/1 column would be copied into every piece."""
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'event'"):
+        f.split(people, cuts=[5], time="days")
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'event'"):
+        f.lexis_split(people, exit="days", scales={"since": (None, [5])})
+    assert f.split(people.drop(columns="died"), cuts=[5], time="days", event=None)["episode"].tolist() == [1, 2, 1, 2]
+
+
+EVENTS = {
+    "start_stop": lambda d: f.start_stop(d, id="id", time="days", event="died"),
+    "landmark": lambda d: f.landmark(d, at=1, id="id", time="days", event="died"),
+    "split": lambda d: f.split(d, cuts=[5], time="days", event="died"),
+    "lexis_split": lambda d: f.lexis_split(d, exit="days", event="died", scales={"since": (None, [5])}),
+    "visit_outcome": lambda d: f.visit_outcome(
+        pd.DataFrame({"id": d["id"], "year": 1, "ill": 0}), d, id="id", time="year", status="ill", died="died"
+    ),
+}
+
+
+@pytest.mark.parametrize("use", EVENTS)
+def test_events_are_checked_alike(use, people):
+    for fine in ([1, 0], [True, False], [2, 0], [1.0, 0.0], [1, 1], pd.Series([1, 0], index=people.index, dtype=object)):
+        EVENTS[use](people.assign(died=fine))
+    EVENTS[use](people.assign(died=pd.Categorical(["dead", "alive"], categories=["alive", "dead"])))
+    with pytest.raises(OutcomeError, match=r"'died' holds text \('alive', 'dead'\).*== 'dead'\).*Categorical"):
+        EVENTS[use](people.assign(died=["dead", "alive"]))
+    with pytest.raises(OutcomeError, match="holds 1, 2: this looks like R's coding"):
+        EVENTS[use](people.assign(died=[1, 2]))
+    with pytest.raises(OutcomeError, match="must be 0/1 .*1 values are not, first row 9 with 0.5"):
+        EVENTS[use](people.assign(died=[1, 0.5]))
+    with pytest.raises(MissingDataError, match="'died' is missing in 1 rows"):
+        EVENTS[use](people.assign(died=[1, None]))
+
+
+def test_changes_must_be_named(people, visits):
+    for wrong in ([f.tdc(visits, "day", "bili")], f.tdc(visits, "day", "bili")):
+        with pytest.raises(OptionError, match="changes must be a mapping, new column -> tdc"):
+            f.start_stop(people, wrong, id="id", time="days", event="died")
+        with pytest.raises(OptionError, match="changes must be a mapping"):
+            f.landmark(people, wrong, at=1, id="id", time="days", event="died")

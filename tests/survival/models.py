@@ -310,7 +310,7 @@ def residuals(kind: str, **given: Any) -> Model:
     """Residuals by person."""
     return from_cox(
         "residuals",
-        lambda fit, unit: s.residuals(fit, type=kind, weighted=True, collapse="person"),
+        lambda fit, unit: s.residuals(fit, type=kind, weighted=kind != "deviance", collapse="person"),
         numbers=of_persons,
         cluster="person",
         **given,

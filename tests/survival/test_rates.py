@@ -151,16 +151,20 @@ def test_split_at_the_edges():
 
 
 def test_split_of_causes_and_categories():
-    data = pd.DataFrame({"exit": [20.0, 20.0], "cause": [2, 1], "state": pd.Categorical(["dead", "alive"])})
+    data = pd.DataFrame({"exit": [20.0, 20.0], "cause": [2, 3], "state": pd.Categorical(["dead", "alive"])})
     split = lexis_split(data, exit="exit", event="cause", scales={"since": (None, [10])})
-    assert split["cause"].tolist() == [0, 2, 0, 1]
+    assert split["cause"].tolist() == [0, 2, 0, 3]
     split = lexis_split(data, exit="exit", event="state", scales={"since": (None, [10])})
     assert split["state"].tolist() == ["alive", "dead", "alive", "alive"]
 
 
 def test_split_refusals():
     data = _cohort()
-    split = lambda d=data, **o: lexis_split(d, **{"exit": "exit", "entry": "entry", "scales": SCALES} | o)  # noqa: E731
+
+    def split(frame=data, **options):
+        names = {"exit": "exit", "entry": "entry", "event": "event", "scales": SCALES}
+        return lexis_split(frame, **names | options)
+
     with pytest.raises(OptionError, match="breaks of 'age' must be increasing"):
         split(scales={"age": ("age_in", [50, 40])})
     with pytest.raises(OptionError, match="'sex' is already in the frame"):
@@ -171,8 +175,17 @@ def test_split_refusals():
         split(data.assign(age_in=data["age_in"].where(data["id"] != 3)))
     with pytest.raises(OutcomeError, match="entry must come before exit; 400 rows do not"):
         split(entry="exit", exit="entry")
-    with pytest.raises(OutcomeError, match="event='sex' must be 0/1"):
+    with pytest.raises(OutcomeError, match=r"event='sex' holds text \('f', 'm'\)"):
         split(event="sex")
+    for wrong in ([50, 60], "age_in", ("age_in", [50], 1), (5, [50])):
+        with pytest.raises(OptionError, match=r"scales\['age'\] must be a pair"):
+            split(scales={"age": wrong})
+    with pytest.raises(OptionError, match="scales must be a mapping"):
+        split(scales=("age_in", [50]))
+    with pytest.raises(OptionError, match="breaks of 'age' must be increasing finite numbers, not 'a'"):
+        split(scales={"age": ("age_in", "a")})
+    with pytest.raises(OptionError, match=r"scales\['age'\] must be a pair"):
+        person_years("Surv(entry, exit, event) ~ 1", data, scales={"age": [50, 60]})
 
 
 # --- limits ------------------------------------------------------------------------------------------------
