@@ -136,9 +136,9 @@ def _refuse_codes(column: pd.Series, what: str, name: str) -> None:
     listed = ", ".join(shown(v) for v in sorted(found, key=str)[:6])
     if not pd.api.types.is_numeric_dtype(column.dtype):
         raise OutcomeError(
-            f"{what} holds text ({listed}), and none of these is known to mean no event; name the event, "
-            f"data.assign({name}=(data[{name!r}] == {shown(max(found, key=str))}).astype(int)), or make it a categorical whose "
-            f"first category is no event: pd.Categorical(data[{name!r}], categories=[...])"
+            f"{what} holds text ({listed}), of which none is known to mean no event; name the event, "
+            f"data.assign({name}=(data[{name!r}] == {shown(max(found, key=str))}).astype(int)), or make it a "
+            f"categorical whose first category is no event: pd.Categorical(data[{name!r}], categories=[...])"
         )
     codes = column.to_numpy(dtype=np.float64)
     wrong = np.flatnonzero((codes < 0) | (codes != np.floor(codes)) | np.isinf(codes))

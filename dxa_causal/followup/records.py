@@ -90,7 +90,8 @@ def _read(change: Change, id: str, people: pd.Index, first_entry: FloatArray, *,
     if change.delay:
         time = time + np.where(time > first_entry[person_kept], change.delay, 0.0)
     order = np.lexsort((time, person_kept))
-    return Records(person_kept[order], time[order], rows[order], frame, int((~followed).sum()), int(followed.sum()) - rows.size)
+    unknown, untimed = int((~followed).sum()), int(followed.sum()) - rows.size
+    return Records(person_kept[order], time[order], rows[order], frame, unknown, untimed)
 
 
 def increasing(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:

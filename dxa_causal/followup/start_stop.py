@@ -23,7 +23,8 @@ from dxa_causal.followup.columns import (
 )
 from dxa_causal.followup.records import Clock, Records, covariate, increasing, read_records, running_sum
 
-_COUNTS = ["early", "late", "gap", "within", "boundary", "leading", "trailing", "tied", "unknown_id", "no_time", "no_value"]
+_LIE = ["early", "late", "gap", "within", "boundary", "leading", "trailing", "tied"]
+_COUNTS = [*_LIE, "unknown_id", "no_time", "no_value"]
 
 
 def start_stop(
@@ -202,7 +203,7 @@ def _refuse_clashes(
 
 
 def _lie(clock: Clock, begin: IntArray, end: IntArray, keys: IntArray, cuts: IntArray) -> tuple[list[int], IntArray]:
-    """How many keys lie where, in the order of `_COUNTS` up to "tied", and those within rows as cut at `cuts`."""
+    """How many keys lie where, in the order of `_LIE`, and those within rows as cut at `cuts`."""
     person = clock.person(keys)
     last = np.searchsorted(begin, keys, side="right") - 1  # row that started last
     soon = np.searchsorted(end, keys, side="left")  # row that ends next

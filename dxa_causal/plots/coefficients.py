@@ -130,9 +130,9 @@ def log_ticks(values: np.ndarray, *, gap: float = 0.15) -> list[float]:
     for ticks in _lattices(low, high):
         inside = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
         uncrowded = inside.size < 2 or np.diff(np.log(inside)).min() >= gap * np.log(high / low)
-        if uncrowded and inside.size > best.size and (low > 1 or high < 1 or 1.0 in inside):
+        if uncrowded and inside.size > best.size and (low > 1 or high < 1 or np.isclose(inside, 1.0, rtol=1e-9).any()):
             best = inside
-    return [float(f"{t:.6g}") for t in best]
+    return [float(f"{t:.9g}") for t in best]
 
 
 def _lattices(low: float, high: float) -> Iterator[np.ndarray]:
@@ -142,8 +142,8 @@ def _lattices(low: float, high: float) -> Iterator[np.ndarray]:
         yield 10.0 ** (np.arange(first // decades, last // decades + 1) * decades)
     for fractions in ([1.0, 3.0], [1.0, 2.0, 5.0], [1.0, 1.5, 2.0, 3.0, 5.0, 7.0]):
         yield np.outer(10.0 ** np.arange(first, last + 1), fractions).ravel()
-    for step in np.outer(10.0 ** np.floor(np.log10(high - low)), [1.0, 0.5, 0.2, 0.1]).ravel():
-        yield np.round(np.arange(np.floor(low / step), np.ceil(high / step) + 1) * step, 12)
+    for step in np.outer(10.0 ** np.floor(np.log10(high - low)), [5.0, 2.0, 1.0, 0.5, 0.2]).ravel():
+        yield np.arange(np.floor(low / step), np.ceil(high / step) + 1) * step
 
 
 def _window(

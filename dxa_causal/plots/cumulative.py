@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dxa_causal.plots.style import COLOURS, GREY, new_axes, strip, term_label
+from dxa_causal.plots.style import COLOURS, GREY, fold, new_axes, strip, term_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,6 @@ def cumulative_coefficient(
     ax.step(time, value, where="post", color=COLOURS[0], linewidth=1.6)
     ax.fill_between(time, low, high, step="post", color=COLOURS[0], alpha=0.15, linewidth=0)
     ax.axhline(0.0, color=GREY, linewidth=0.8, linestyle="--")
-    ax.set(xlabel=time_label, ylabel=f"Cumulative coefficient of {term_label(term)}")
+    ax.set(xlabel=time_label, ylabel=fold(f"Cumulative coefficient of {term_label(term)}", 40))
     strip(ax)
     return ax

@@ -96,15 +96,15 @@ def _round_times(time: FloatArray, transformed: FloatArray) -> dict[float, float
     """Round times and their places on the transformed axis, about evenly spread over it."""
     order = np.argsort(time, kind="stable")
     time, place = time[order], transformed[order]
-    left, right = place.min(), place.max()
+    left, width = place.min(), np.ptp(place)
     ticks: dict[float, float] = {}
-    for wanted in np.linspace(left, right, 7)[1:-1]:
+    for wanted in left + width * np.linspace(0.03, 0.97, 7):
         exact = float(time[np.argmin(np.abs(place - wanted))])
         rounded = (float(f"{exact:.{digits}g}") for digits in (1, 2, 3))
         for t in rounded:
             at = float(np.interp(t, time, place))
             apart = min((abs(at - other) for other in ticks.values()), default=np.inf)
-            if abs(at - wanted) <= 0.05 * (right - left) and apart >= 0.1 * (right - left):
+            if time[0] <= t <= time[-1] and abs(at - wanted) <= 0.06 * width and apart >= 0.1 * width:
                 ticks[t] = at
                 break
     return ticks

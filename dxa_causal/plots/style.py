@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axes._base import _AxesBase
     from matplotlib.backend_bases import RendererBase
     from matplotlib.transforms import Bbox
 
@@ -19,7 +20,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 GREY = "#666666"
 
 # What axes need to the left, below and to the right for their usual labels, points.
-_USUAL = np.array([46.0, 38.0, 6.0])
+_USUAL = np.array([46.0, 28.0, 6.0])
 # One factor of a term: name or call, perhaps [level], up to ":", " (" or the end.
 _FACTOR = re.compile(
     r"(?P<name>[^\W\d][^\[\]:(]*(?P<call>\(.*?\))?)(?:\[(?:T\.)?(?P<level>.*?)\])?(?=:\S|\s\(|$)", re.DOTALL
@@ -57,17 +58,24 @@ def make_room(ax: Axes) -> None:
     assert figure is not None
     if figure.get_layout_engine() is not None or ax.get_axes_locator() is not None:
         return
-    left, bottom, right = _overhang(ax)
+    ax.set_axes_locator(_Share(ax, *_overhang(ax)))
 
-    def locate(ax: Axes, _: RendererBase | None) -> Bbox:
+
+class _Share:
+    """What is left of the place of axes when their labels have theirs, whatever becomes of the figure's size."""
+
+    def __init__(self, ax: Axes, left: float, bottom: float, right: float) -> None:
+        self.get_subplotspec = ax.get_subplotspec  # tight_layout asks for it
+        self.left, self.bottom, self.right = left, bottom, right
+
+    def __call__(self, ax: _AxesBase, renderer: RendererBase | None) -> Bbox:
         from matplotlib.transforms import Bbox
 
         box = ax.get_position(original=True)
-        width, height = ax.figure.bbox.size * 72 / figure.dpi
-        x0, y0 = box.x0 + min(left / width, 0.6 * box.width), box.y0 + min(bottom / height, 0.6 * box.height)
-        return Bbox.from_extents(x0, y0, max(box.x1 - right / width, x0 + 0.2 * box.width), box.y1)
-
-    ax.set_axes_locator(locate)
+        width, height = (float(v) * 72 / ax.figure.dpi for v in (ax.figure.bbox.width, ax.figure.bbox.height))
+        x0 = box.x0 + min(self.left / width, 0.6 * box.width)
+        y0 = box.y0 + min(self.bottom / height, 0.6 * box.height)
+        return Bbox.from_extents(x0, y0, max(box.x1 - self.right / width, x0 + 0.2 * box.width), box.y1)
 
 
 def free_width(ax: Axes) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from dxa_causal._core.errors import OptionError
 from dxa_causal._core.options import check_option
 from dxa_causal.plots.style import COLOURS, GREY, fold, free_width, make_room, new_axes, strip
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LINES = ("-", "--", ":", "-.")
-MANY = len(COLOURS)  # curves beyond which bands would hide each other and a legend the curves
+CURVE_COLOURS = (*COLOURS[:-1], "#8C564B")  # yellow lines are faint on white
+MANY = len(CURVE_COLOURS)  # curves beyond which bands would hide each other and a legend the curves
 CurveType = Literal["survival", "cumulative_incidence", "cumulative_hazard"]
 
 _ROW = 12.0  # height of a row of numbers at risk, points
@@ -75,7 +77,8 @@ def step_curves(
                 curve = curve[curve["cause"] == cause]
             # colour tells groups apart, or causes where there is one group
             k = i if several else j
-            look = {"color": COLOURS[k % MANY], "linestyle": LINES[(k // MANY + several * j) % len(LINES)]}
+            line = LINES[(k // MANY + several * j) % len(LINES)]
+            look: dict[str, Any] = {"color": CURVE_COLOURS[k % MANY], "linestyle": line}
             looks.append(look)
             label = ", ".join([names[i]] * several + [f"cause {cause}"] * (cause is not None))
             time = np.concatenate([[origin], curve["time"]])
@@ -133,7 +136,7 @@ def predicted_curves(
 
     Raises
     ------
-    ValueError
+    OptionError
         There are not as many `labels` as rows.
 
     Examples
@@ -150,7 +153,7 @@ def predicted_curves(
     check_option("type", type, CurveType)
     rows = list(dict.fromkeys(table["row"]))
     if labels is not None and len(labels) != len(rows):
-        raise ValueError(f"labels: {len(labels)} names for {len(rows)} rows")
+        raise OptionError(f"labels: {len(labels)} names for {len(rows)} rows")
     names = labels or [v if isinstance(v, str) else f"row {v}" for v in rows]
     value_label, start = _CURVES[type]
     return step_curves(
@@ -173,7 +176,7 @@ def _legend(ax: Axes, n: int) -> None:
 
 
 def _numbers_at_risk(
-    ax: Axes, at_risk: pd.DataFrame, looks: list[dict[str, str]], *, crowded: bool, written: bool
+    ax: Axes, at_risk: pd.DataFrame, looks: list[dict[str, Any]], *, crowded: bool, written: bool
 ) -> None:
     """Ticks at the times of the table and, unless crowded, its numbers; rows are named or marked as their curve."""
     from matplotlib.lines import Line2D
@@ -186,16 +189,17 @@ def _numbers_at_risk(
     ax.set_xticks([float(t) for t in kept], [ticks[t] for t in kept])
     if crowded:
         return
-    small = {"fontsize": 8, "va": "center"}
-    top = -16.0 - 2.6 * ax.xaxis.label.get_fontsize()
+    small: dict[str, Any] = {"fontsize": 8, "va": "center"}
+    top = -16.0 - 2.6 * float(ax.xaxis.label.get_fontsize())
     ax.annotate("At risk", (0, 0), (0, top), "axes fraction", "offset points", color=GREY, **small)
     names = [str(v) for v in at_risk.index]
     written = written and max(map(len, names)) <= 20
-    corner = ax.figure.dpi_scale_trans + ScaledTranslation(0.0, 0.0, ax.transAxes)  # inches from the lower left end
+    # inches from the left end of the axis; the stub asks for less than what the transform can do
+    corner = ax.figure.dpi_scale_trans + ScaledTranslation(0.0, 0.0, ax.transAxes)  # type: ignore[arg-type]
     for i, look in enumerate(looks):
         y = top - (i + 1) * _ROW
         if len(looks) > 1 and written:
-            place = {"xycoords": "axes fraction", "textcoords": "offset points"}
+            place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
             ax.annotate(names[i], (0, 0), (-20, y), ha="right", color=look["color"], **place, **small)
         elif len(looks) > 1:
             ax.add_artist(Line2D([-0.55, -0.25], [y / 72] * 2, transform=corner, clip_on=False, **look))

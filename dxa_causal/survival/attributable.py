@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -155,7 +156,7 @@ def attributable_fraction(
     """
     _refuse(fit, exposure)
     frame = fit.design.rows.frame
-    _refuse_unseen(frame[exposure], reference, is_factor=f"C({exposure}" in fit.design.parts.fixed.replace("`", ""))
+    _refuse_unseen(frame[exposure], reference, is_factor=_is_factor(fit, exposure))
     changed, _ = fit.design.new(frame.assign(**{exposure: reference}))
     scale = fit.data.scale
     inverse = fit.covariance_model * np.outer(scale, scale)
@@ -242,6 +243,10 @@ def _refuse(fit: CoxFit, exposure: str) -> None:
     used = columns_used(fit.design.parts.fixed, fit.design.rows.frame.columns)
     if exposure not in used:
         raise column_not_found(exposure, used, argument="exposure (covariates of the fit)")
+
+
+def _is_factor(fit: CoxFit, name: str) -> bool:
+    return re.search(rf"\bC\(\s*`?{re.escape(name)}`?\s*[,)]", fit.design.parts.fixed) is not None
 
 
 def _refuse_unseen(values: pd.Series, reference: Any, *, is_factor: bool) -> None:

@@ -102,8 +102,8 @@ def sample_controls(
         raise OptionError(f"match_on={match_on!r} must be a list of columns: match_on=[{match_on!r}]")
     if "~" in outcome:
         raise FormulaError(
-            f"{outcome!r}: sample_controls takes the outcome alone, {outcome.split('~')[0].strip()!r}; a right side has "
-            "no meaning here. Columns to match on are match_on=[...], covariates belong to nested_case_control"
+            f"{outcome!r}: sample_controls takes the outcome alone, {outcome.split('~')[0].strip()!r}; a right side "
+            "has no meaning here. Columns to match on are match_on=[...], covariates belong to nested_case_control"
         )
     frame = to_pandas(data)
     taken = [name for name in _ADDED if name in frame.columns]

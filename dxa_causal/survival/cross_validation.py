@@ -105,8 +105,9 @@ def cross_validate(formulas: Mapping[str, str], data: Any, *, folds: int = 5, se
     keep = np.logical_and.reduce([d.rows.keep for d in designs.values()])
     rows = frame.loc[keep]
     event = next(iter(designs.values())).survival.event[keep[next(iter(designs.values())).rows.keep]]
-    if not isinstance(folds, int | np.integer) or not 2 <= folds <= int(event.sum()):
-        raise OptionError(f"folds={folds!r} must be a whole number, at least 2 and at most the number of events ({int(event.sum())})")
+    n_events = int(event.sum())
+    if not isinstance(folds, int | np.integer) or not 2 <= folds <= n_events:
+        raise OptionError(f"folds={folds!r} must be a number from 2 to the number of events ({n_events})")
     rng = generator(seed)
     fold = np.empty(len(rows), dtype=np.int64)
     for value in (0, 1):  # the same share of events in every fold
@@ -143,4 +144,4 @@ def cross_validate(formulas: Mapping[str, str], data: Any, *, folds: int = 5, se
         missing=missing,
         seed=seed if isinstance(seed, int) else None,
     )
-    return CrossValidation(pd.DataFrame(table), len(rows), int(event.sum()), provenance)
+    return CrossValidation(pd.DataFrame(table), len(rows), n_events, provenance)

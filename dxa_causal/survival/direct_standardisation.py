@@ -13,9 +13,9 @@ from scipy import special
 
 from dxa_causal._core.errors import EmptyDataError, OptionError, shown
 from dxa_causal._core.options import Missing, check_conf_level
-from dxa_causal._design import to_pandas
 from dxa_causal.results import Provenance, Result, read_only
 from dxa_causal.results.provenance import format_call
+from dxa_causal.survival.person_years import only_factors
 from dxa_causal.survival.reference_bands import cells_with_reference, group_codes
 
 if TYPE_CHECKING:
@@ -153,11 +153,12 @@ def standardised_rate(
     """
     if not per > 0:
         raise OptionError(f"per={per!r} must be positive")
+    table = only_factors(standard, "population", data, argument="standard", scales=scales)
     read, names, cells = cells_with_reference(
-        formula, data, standard, "population", argument="standard", scales=scales, missing=missing
+        formula, data, table, "population", argument="standard", scales=scales, missing=missing
     )
-    population = to_pandas(standard)["population"]
-    shared = sorted({str(c) for c in to_pandas(standard).columns} & set(names))
+    population = table["population"]
+    shared = sorted({str(c) for c in table.columns} & set(names))
     if shared:
         raise OptionError(f"groups of {shared} cannot be compared and standardised for; take the column out of one")
     labels, codes = group_codes(cells, names)

@@ -15,7 +15,7 @@ from dxa_causal._core.options import Missing, check_conf_level, check_option
 from dxa_causal.results import Provenance, Result, read_only
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.event_counts import poisson_limits, poisson_p_value
-from dxa_causal.survival.person_years import read_cells, tabulate
+from dxa_causal.survival.person_years import only_factors, read_cells, tabulate
 from dxa_causal.survival.reference_bands import cells_with_reference, group_codes
 
 if TYPE_CHECKING:
@@ -110,6 +110,9 @@ def smr(
         In place of `expected`: reference rates, a column "rate" (events per
         unit of time in `data`) and one column per factor: a column of `data`
         with the same values, or a time scale with the lower limit of each band.
+        Every other column counts as a factor, but for n, n_event, person_time,
+        std_error and limits: cells of :func:`person_years` with a rate, its
+        n_event over its person_time, can go in.
     scales : mapping of str to str or None, optional
         Time scales among the columns of `rates`, and the column of `data` with
         the value at entry: ``{"age": "age_at_entry", "year": "year_at_entry"}``;
@@ -164,8 +167,9 @@ def smr(
         cells = tabulate(replace(read, person_time=number), None, names)
         cells["n_expected"] = cells["person_time"]
     else:
+        table = only_factors(rates, "rate", data, argument="rates", scales=scales)
         read, names, cells = cells_with_reference(
-            formula, data, rates, "rate", argument="rates", scales=scales, missing=missing
+            formula, data, table, "rate", argument="rates", scales=scales, missing=missing
         )
         cells["n_expected"] = cells["rate"] * cells["person_time"]
     labels, codes = group_codes(cells, names)

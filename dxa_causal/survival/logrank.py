@@ -114,7 +114,7 @@ def logrank(
 def one_group(groups: Groups) -> str:
     """Say that nothing can be compared, and why."""
     if not groups.names:
-        return "the formula names no groups; a comparison needs two"
+        return "the formula has one group, as it names none; a comparison needs two"
     names = " and ".join(repr(n) for n in groups.names)
     made = "has" if len(groups.names) == 1 else "make"
     return f"{names} {made} one group ({shown(groups.labels[0])}) in the rows analysed; a comparison needs two"
@@ -122,8 +122,8 @@ def one_group(groups: Groups) -> str:
 
 def check_number(argument: str, value: object, *, least: float = -np.inf) -> None:
     """Refuse what is not a finite number of at least `least`."""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not least <= value < np.inf or value == -np.inf:
+    number = float(value) if isinstance(value, int | float | np.number) else np.nan
+    if not np.isfinite(number) or number < least:
         need = "a number" if least == -np.inf else f"a number, {least:g} or more"
         raise OptionError(f"{argument}={value!r} must be {need}")
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import FormulaError, OptionError
+from dxa_causal._core.errors import ColumnNotFoundError, FormulaError, OptionError, column_not_found
 from dxa_causal._core.options import Missing, check_conf_level, check_option
 from dxa_causal._design import Groups, read_groups, to_pandas
 from dxa_causal._design.parse import parse
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+_COUNTS = ("n", "n_event", "person_time", "std_error", "conf_low", "conf_high")
 CountLimits = Literal["exact", "mid-p", "byar", "log"]
 
 
@@ -270,6 +271,25 @@ def tabulate(cells: Cells, weight: FloatArray | None, names: list[str]) -> pd.Da
         n_event = n_event.astype(np.int64)
     person_time = np.bincount(codes, w * cells.person_time, len(table))
     return table.assign(n=n, n_event=n_event, person_time=person_time)
+
+
+def only_factors(
+    table: Any, value: str, data: Any, *, argument: str, scales: Mapping[str, str | None] | None
+) -> pd.DataFrame:
+    """Reference table with `value` and factors: counts of `person_years` left out, other unknown columns refused."""
+    if scales is not None and not isinstance(scales, Mapping):
+        raise OptionError(f"scales must be a mapping, as in scales={{'age': 'age_at_entry'}}, not {scales!r}")
+    reference, known = to_pandas(table), {value, *(scales or {}), *to_pandas(data).columns}
+    if value not in reference.columns:
+        raise column_not_found(value, reference.columns, argument=argument)
+    reference = reference.drop(columns=[c for c in reference.columns if c in _COUNTS and c not in known])
+    unknown = [str(c) for c in reference.columns if c not in known]
+    if unknown:
+        raise ColumnNotFoundError(
+            f"{argument}: every column beside {value!r} counts as a factor, but the data have no column "
+            f"{unknown[0]!r}. Drop it, or name its time scale: scales={{{unknown[0]!r}: column of the value at entry}}"
+        )
+    return reference
 
 
 def cell_labels(keys: pd.DataFrame, breaks: Mapping[str, FloatArray]) -> list[Any]:

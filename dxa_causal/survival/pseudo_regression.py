@@ -223,8 +223,8 @@ def _refuse_constant(values: FloatArray, times: FloatArray, event_times: FloatAr
     same = np.flatnonzero(np.ptp(values, axis=0) <= 1e-9 * np.maximum(1.0, np.abs(values).max(axis=0)))
     if same.size:
         raise OutcomeError(
-            f"at time {times[same[0]]:g} all pseudo-observations are {values[0, same[0]]:g}, which nothing can explain; "
-            f"events happen from {event_times.min():g} to {event_times.max():g}: choose times between"
+            f"at time {times[same[0]]:g} all pseudo-observations are {values[0, same[0]]:g}, which nothing can "
+            f"explain; events happen from {event_times.min():g} to {event_times.max():g}: choose times between"
         )
 
 

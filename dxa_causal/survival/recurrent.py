@@ -310,10 +310,11 @@ def _given_numbers(known: Design, times: RankedTimes, by_time: IntArray, *, id: 
             f"{where(int(given.argmin()))}"
         )
     before, after = by_time[:-1], by_time[1:]
-    touch = np.zeros(before.size, dtype=bool) if times.entry_rank is None else times.entry_rank[after] == times.rank[before]
+    # without entry each person has one row
+    touch = np.zeros(before.size) if times.entry_rank is None else times.entry_rank[after] == times.rank[before]
     due = given[before] + event[before]
     same = person.to_numpy()[before] == person.to_numpy()[after]
-    wrong = np.flatnonzero(same & ((given[after] < due) | (touch & (given[after] > due))))
+    wrong = np.flatnonzero(same & ((given[after] < due) | (given[after] > due) & (touch == 1)))
     if wrong.size:
         k = int(wrong[0])
         happened = "an event" if event[before[k]] else "no event"

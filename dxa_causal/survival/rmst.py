@@ -161,6 +161,31 @@ class RmstFit(Result):
         table = self.tidy()
         return forest(table[: max(1, len(table) - 1)], effect_measure=self.estimand, reference=0.0, log=False, ax=ax)
 
+    def _plot_curves(self, ax: Axes | None) -> Axes:
+        from dxa_causal.plots.style import COLOURS, GREY
+
+        ax = self.curves.plot(ax)
+        ax.axvline(self.tau, color=GREY, linewidth=0.8, linestyle="--")
+        steps, shown = self.curves.steps, self.by_arm()
+        grid = np.unique([0.0, *steps.loc[steps["time"] < self.tau, "time"], self.tau])
+        heights = [
+            np.append(1.0, own["estimate"])[np.searchsorted(own["time"], grid, side="right")]
+            for _, own in steps.groupby("group", sort=False)
+        ]
+        if len(heights) == 1:
+            heights.append(np.zeros(grid.size))
+        elif len(heights) == 2:
+            shown = self.contrasts()
+        else:
+            return ax  # areas of many arms hide each other
+        upper = np.maximum(*heights)
+        for colour, lower in zip(COLOURS, reversed(heights), strict=False):
+            hatched = ax.fill_between(grid, lower, upper, step="post", linewidth=0, alpha=0.6, hatch="////")
+            hatched.set(facecolor="none", edgecolor=colour)
+        name, value, low, high = shown.loc[0, ["effect_measure", "estimate", "conf_low", "conf_high"]]
+        ax.set_title(f"Hatched: {name} to {self.tau:g} = {value:.3g} ({low:.3g} to {high:.3g})", fontsize="small")
+        return ax
+
     def summary(self, conf_level: float = 0.95) -> Summary:
         """Means of the arms (or coefficients, with covariates), and comparisons of arms."""
         tables = [self.by_arm(conf_level)] if self.method == "Kaplan-Meier" else [self.tidy(conf_level)]

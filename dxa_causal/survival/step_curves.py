@@ -67,7 +67,7 @@ def warn_without_events(groups: Groups) -> None:
 def warn_when_spent(
     where: str, distinct: FloatArray, place: IntArray, n_risk: FloatArray, n_event: FloatArray, entry_rank: IntArray
 ) -> None:
-    """Say that everybody at risk has the event while others enter only then or later: survival stays at 0.
+    """Say that everybody at risk has an event while others enter only then or later: survival stays at 0.
 
     Parameters
     ----------
@@ -87,8 +87,9 @@ def warn_when_spent(
         time = distinct[place[spent[0]]]
         warn(
             f"{where}at time {time:g} all at risk ({n_risk[spent[0]]:g}) have the event, so survival is 0 from there "
-            f"on, while {later} rows enter only later: curve, median and means tell of the first few alone. Start "
-            "later, at a time s when enough are at risk: keep rows with exit > s and set their entry to max(entry, s)",
+            f"on; {later} of {entry_rank.size} rows enter only later and count neither in the curve nor in its median "
+            "and mean. If that is early, start later, at a time s when enough are at risk: keep rows with exit > s and "
+            "set their entry to max(entry, s). If it is late, read the curve up to there",
             RiskSetWarning,
         )
 
@@ -155,10 +156,10 @@ def last_values(table: pd.DataFrame, *, by: list[str]) -> pd.DataFrame:
 
 def nice_ticks(last: float, first: float = 0.0) -> FloatArray:
     """About six round times from `first` to `last`, for a table of numbers at risk."""
-    raw = (last - first) / 5
+    raw = (last - first) / (7 if first else 5)  # a range that begins anywhere loses a part of a step at either end
     power = 10.0 ** np.floor(np.log10(raw)) if raw > 0 else 1.0
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.8)
-    ticks: FloatArray = np.arange(np.ceil(first / step - 1e-9), np.floor(last / step + 1e-9) + 1) * step
+    ticks: FloatArray = np.arange(int(np.ceil(first / step - 1e-9)), int(np.floor(last / step + 1e-9)) + 1) * step
     return ticks
 
 

@@ -136,7 +136,7 @@ def test_counts_of_every_kind():
 
 def test_what_is_skipped_is_counted():
     spans = pd.DataFrame({"id": [1, 2], "t": [10, 10]})
-    log = pd.DataFrame({"id": [1, 1, 1, 2, 2, 3], "t": [1, np.nan, 3, 4, np.nan, np.nan], "x": [5, 6, None, None, None, 1]})
+    log = pd.DataFrame({"id": [1, 1, 1, 2, 2, 3], "t": [1, np.nan, 3, 4, np.nan, np.nan], "x": [5, 6, *[None] * 3, 1]})
     changes = {"x": f.tdc(log, "t", "x"), "kept": f.tdc(log, "t", "x", missing="keep"), "on": f.tdc(log, "t")}
     _, counts = f.start_stop(spans, changes, id="id", time="t")
     assert counts["no_time"].tolist() == [2, 2, 2]
@@ -239,7 +239,7 @@ EVENTS = {
 
 @pytest.mark.parametrize("use", EVENTS)
 def test_events_are_checked_alike(use, people):
-    for fine in ([1, 0], [True, False], [2, 0], [1.0, 0.0], [1, 1], pd.Series([1, 0], index=people.index, dtype=object)):
+    for fine in ([1, 0], [True, False], [2, 0], [1.0, 0.0], [1, 1], np.array([1, 0], dtype=object)):
         EVENTS[use](people.assign(died=fine))
     EVENTS[use](people.assign(died=pd.Categorical(["dead", "alive"], categories=["alive", "dead"])))
     with pytest.raises(OutcomeError, match=r"'died' holds text \('alive', 'dead'\).*== 'dead'\).*Categorical"):

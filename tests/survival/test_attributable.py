@@ -121,8 +121,29 @@ def test_refusals():
         attributable_fraction(cox("Surv(time, died) ~ smoker", data, ties="exact"), exposure="smoker")
     with pytest.raises(OptionError, match="a ridge"):
         attributable_fraction(cox("Surv(time, died) ~ smoker", data, ridge=1.0), exposure="smoker")
+    with pytest.raises(OptionError, match="exposure must be the name of a column"):
+        attributable_fraction(fit, exposure=["smoker"])
     with pytest.warns(HorizonWarning, match="time 99"):
         attributable_fraction(fit, exposure="smoker", times=[99])
     before = attributable_fraction(fit, exposure="smoker", times=[0.5]).tidy().iloc[0]
     assert np.isnan(before["estimate"])
     assert before["reason"] == "no event up to this time"
+
+
+def test_a_reference_must_have_been_observed():
+    data = _cohort(200).assign(age=lambda d: 60 + 8 * d["age"], sex=np.where(np.arange(200) % 2, "m", "f"))
+    fit = cox("Surv(time, died) ~ age + sex + smoker + C(site)", data)
+    with pytest.raises(OptionError, match=r"reference=0 was never observed: 'age' lies between \d\d.* and \d\d"):
+        attributable_fraction(fit, exposure="age")
+    with pytest.raises(OptionError, match="reference='x' was never observed: 'age' lies"):
+        attributable_fraction(fit, exposure="age", reference="x")
+    with pytest.raises(OptionError, match="'sex', which holds 'f', 'm'; say .*: reference='f'"):
+        attributable_fraction(fit, exposure="sex")
+    with pytest.raises(OptionError, match="reference=0.5 was never observed in 'site', which holds 0, 1"):
+        attributable_fraction(fit, exposure="site", reference=0.5)
+    for exposure, reference in (("age", 60), ("sex", "f"), ("site", 0), ("smoker", 1)):
+        attributable_fraction(fit, exposure=exposure, reference=reference)
+    yes = cox("Surv(time, died) ~ smoker", data.astype({"smoker": bool}))
+    assert attributable_fraction(yes, exposure="smoker").remaining == pytest.approx(
+        attributable_fraction(yes, exposure="smoker", reference=False).remaining
+    )

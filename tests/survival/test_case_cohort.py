@@ -160,6 +160,14 @@ def test_refusals(cohort, sample):
         fit(cohort_size=100)
     with pytest.raises(OptionError, match=r"cohort_size must give the size of each stratum of 'instit': 1, 2"):
         fit(method="borgan-ii", strata="instit")
+    for wrong in (4028.5, "4028", None, [4028]):
+        with pytest.raises(
+            OptionError, match="cohort_size: the size of the cohort, .* must be a whole number of persons"
+        ):
+            fit(cohort_size=wrong)
+    with pytest.raises(OptionError, match="the size of stratum 2, 1000.5, must be"):
+        fit(method="borgan-ii", strata="instit", cohort_size={1: 3500, 2: 1000.5})
+    assert fit(cohort_size=np.int64(4028)).provenance.call == fit(cohort_size=4028.0).provenance.call
     with pytest.raises(OptionError, match="needs strata="):
         fit(method="borgan-ii")
     with pytest.raises(OptionError, match="only method='borgan-ii' has"):

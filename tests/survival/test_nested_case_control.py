@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dxa_causal._core.errors import CollinearityError, FormulaError, OptionError, OutcomeError, PredictorError
-from dxa_causal._core.warnings import DxaCausalWarning, SeparationWarning
+from dxa_causal._core.warnings import FewControlsWarning, SeparationWarning
 from dxa_causal.survival.control_sampling import sample_controls
 from dxa_causal.survival.cox import cox
 from dxa_causal.survival.nested_case_control import nested_case_control
@@ -158,7 +158,7 @@ def test_seed_fixes_the_sample():
 
 def test_everyone_drawn_is_the_cohort():
     data = _cohort(entry=False).assign(stop=lambda d: d["stop"] + np.arange(len(d)) / 1000)
-    with pytest.warns(DxaCausalWarning, match="cases have fewer than 300 eligible controls"):
+    with pytest.warns(FewControlsWarning, match="cases have fewer than 300 eligible controls"):
         sample = sample_controls("Surv(stop, died)", data, m=300, seed=1)
     assert (sample["weight"] == 1).all()
     full = cox("Surv(stop, died) ~ x", data)
@@ -194,3 +194,52 @@ def test_sampling_refusals():
         sample_controls("Surv(stop, died)", data.assign(weight=1))
     with pytest.raises(OutcomeError, match="no event"):
         sample_controls("Surv(stop, died)", data.assign(died=0))
+    with pytest.raises(
+        FormulaError, match=r"takes the outcome alone, 'Surv\(stop, died\)'; a right side has no meaning"
+    ):
+        sample_controls("Surv(stop, died) ~ sex", data)
+    with pytest.raises(OptionError, match="seed='x'"):
+        sample_controls("Surv(stop, died)", data, seed="x")
+
+
+def test_the_event_of_the_cohort_is_not_the_case_of_a_set():
+    sample = sample_controls("Surv(start, stop, died)", _cohort(), m=1, seed=5)
+    fit = nested_case_control("case ~ x", sample, matched_set="matched_set")
+    later = sample["died"].sum() - sample["case"].sum()
+    assert later > 0  # controls who die later
+    with pytest.raises(OutcomeError, match=f"marks {fit.n_events} cases, but 'died' marks {fit.n_events + later}"):
+        nested_case_control("died ~ x", sample, matched_set="matched_set")
+    same = nested_case_control("case == 1 ~ x", sample, matched_set="matched_set")
+    assert same.coefficients == pytest.approx(fit.coefficients)
+    # a column that happens to agree is no error, nor is another frame with a column called case
+    never = sample[(sample["case"] == sample["died"])]
+    nested_case_control("died ~ x", never, matched_set="matched_set")
+    nested_case_control("y ~ x", _pairs().assign(y=lambda d: 1 - d["case"]), matched_set="pair")
+
+
+def test_without_eligible_controls_there_is_one_warning():
+    """The last to leave has nobody to be compared with; numbers do not divide by zero (warnings are errors here)."""
+    data = pd.DataFrame({"time": [1.0, 2, 3], "died": [0, 0, 1]})
+    with pytest.warns(
+        FewControlsWarning, match="1 of 1 cases have fewer than 1 eligible controls, 1 of them none"
+    ) as said:
+        sample = sample_controls("Surv(time, died)", data, seed=1)
+    assert len(said) == 1
+    assert sample[["case", "n_eligible", "weight"]].to_numpy().tolist() == [[1, 0, 1.0]]
+
+
+@pytest.mark.filterwarnings("ignore:.* of .* cases have fewer than")
+def test_rows_of_one_person():
+    """With start-stop rows nobody is their own control; rows that overlap are refused."""
+    data = _cohort().reset_index(names="person")
+    middle = (data["start"] + data["stop"]) / 2
+    halves = pd.concat([data.assign(stop=middle, died=False), data.assign(start=middle)], ignore_index=True)
+    whole = sample_controls("Surv(start, stop, died)", data, m=3, id="person", seed=1)
+    cut = sample_controls("Surv(start, stop, died)", halves, m=3, id="person", seed=1)
+    assert not cut.duplicated(["matched_set", "person"]).any()
+    size = lambda d: d.query("case == 1").set_index("person")["n_eligible"].sort_index()  # noqa: E731
+    pd.testing.assert_series_equal(size(cut), size(whole))
+    with pytest.raises(
+        OutcomeError, match=r"overlap another row of the same 'person'.*write Surv\(start, stop, event\)"
+    ):
+        sample_controls("Surv(stop, died)", halves, id="person")

@@ -1,5 +1,6 @@
 """Kaplan-Meier, Nelson-Aalen, Aalen-Johansen, log-rank and Gray: R's numbers, brute force, properties, bad input."""
 
+import re
 import time
 
 import numpy as np
@@ -289,6 +290,7 @@ def test_jackknife_by_definition(seed, cluster):
         close(curve["std_error"], want_se[:, j], 1e-9, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::dxa_causal._core.warnings.RiskSetWarning")
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), variance=st.sampled_from(["survival", "cmprsk"]))
 def test_incidences_and_survival_sum_to_one(seed, variance):
@@ -311,6 +313,7 @@ CURVES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::dxa_causal._core.warnings.RiskSetWarning")
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10_000), name=st.sampled_from(list(CURVES)))
 def test_curves_keep_what_they_must(seed, name):
@@ -469,6 +472,13 @@ def test_bad_input():
     with pytest.warns(named.HorizonWarning, match=r"group 1: time 1e\+06 lies beyond"):
         s.nelson_aalen("Surv(time, died) ~ g", frame.query("g == 1")).predict([1e6])
     assert "one group" in s.gray_test("Surv(time, event) ~ 1", frame, cause=1).reason
+    for test in (s.logrank("Surv(time, died) ~ g", frame.assign(g="f")), s.gray_test("Surv(time, died) ~ one", frame)):
+        assert re.match(r"'(g|one)' has one group \(('f'|1.0)\) in the rows analysed; a comparison needs", test.reason)
+    for test in (s.logrank, s.gray_test):
+        with pytest.raises(errors.OptionError, match="rho='a' must be a number"):
+            test("Surv(time, died) ~ g", frame, rho="a")
+    with pytest.raises(errors.OptionError, match="times is empty"):
+        s.kaplan_meier("Surv(time, died) ~ 1", frame).predict([])
     apart = s.gray_test("Surv(time, event) ~ g", frame.assign(s=frame["g"]), cause=1, strata="s")
     assert "at risk together" in apart.reason
 
@@ -488,3 +498,28 @@ def test_few_at_risk_among_large_weights():
     aj = s.aalen_johansen("Surv(entry, t, event) ~ 1", frame, weights="w").predict([93])
     close(aj["estimate"].sum(), 1.0)
     assert (aj["std_error"] < 1).all()
+
+
+def test_curves_spent_before_others_enter_are_said(frames):
+    """On the age scale of lung the youngest dies alone: R's survfit stays at 0 from 40.36 years, in silence."""
+    lung = frames["lung"].assign(exit=lambda d: d["age"] + d["time"] / 365.25)
+    spent = r"at time 40.3614 all at risk \(1\) have the event.*; 22. of 228 rows enter only later.*start later"
+    with pytest.warns(named.RiskSetWarning, match=spent):
+        curve = s.kaplan_meier("Surv(age, exit, status) ~ 1", lung)
+    assert (curve.tidy().query("time > 40.3")["estimate"] == 0).all()
+    with pytest.warns(named.RiskSetWarning, match=spent):
+        s.aalen_johansen("Surv(age, exit, status) ~ 1", lung)
+    with pytest.warns(named.RiskSetWarning, match=spent):
+        s.rmst("Surv(age, exit, status) ~ 1", lung, tau=70)
+    with pytest.warns(named.RiskSetWarning) as several:
+        s.kaplan_meier("Surv(age, exit, status) ~ sex", lung)
+    assert [str(w.message)[:9] for w in several] == ["group 1: ", "group 2: "]
+    # the cure, and weights, which change nothing; nor is an end at 0 with nobody to come a reason to warn
+    later = lung[lung["exit"] > 55].assign(age=lambda d: d["age"].clip(lower=55))
+    with pytest.warns(named.RiskSetWarning, match="at time 80.9938 .* 2 of 188 rows"):
+        s.kaplan_meier("Surv(age, exit, status) ~ 1", later)
+    s.kaplan_meier("Surv(age, exit, status) ~ 1", later[later["age"] < 80])
+    with pytest.warns(named.RiskSetWarning, match=r"all at risk \(0.3\) have the event"):
+        s.kaplan_meier("Surv(age, exit, status) ~ 1", lung.assign(w=0.3), weights="w")
+    s.kaplan_meier("Surv(time, status) ~ 1", lung.assign(status=1))
+    s.kaplan_meier("Surv(age, exit, status) ~ 1", lung.assign(age=0, status=1))

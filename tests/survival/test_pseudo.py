@@ -196,8 +196,24 @@ def test_bad_input(frames):
         s.pseudo_regression("Surv(time, status) ~ age", lung, times=100, type="rmst", link="cloglog")
     with pytest.raises(OptionError, match="method='exact' is not allowed"):
         s.pseudo_regression("Surv(time, status) ~ age", lung, times=100, method="exact")
-    with pytest.raises(OutcomeError, match="at time 1 the mean of the pseudo-observations is .*between 0 and 1"):
-        s.pseudo_regression("Surv(time, status) ~ age", lung, times=1, link="logit")
+    with pytest.raises(OutcomeError, match="at time 1 all pseudo-observations are 1.*events happen from 5 to 883"):
+        s.pseudo_regression("Surv(time, status) ~ age", lung, times=[1, 100], link="logit")
+    with pytest.raises(OutcomeError, match="at time 3 all pseudo-observations are 3"):
+        s.pseudo_regression("Surv(time, status) ~ age", lung, times=3, type="rmst")
+    with pytest.raises(OutcomeError, match="at time 1022 all pseudo-observations are 0"):
+        s.pseudo_regression("Surv(time, status) ~ age", lung.assign(status=1), times=1022)
+    with pytest.raises(OutcomeError, match="no event: all 228 rows analysed are censored"):
+        s.pseudo_regression("Surv(time, status) ~ age", lung.assign(status=0), times=100)
+    for estimate in (s.pseudo_regression, s.pseudo_observations):
+        for times, message in (
+            ([], "times is empty"),
+            ([-5], "times=-5: times count from 0"),
+            ("a", "must be numbers"),
+        ):
+            with pytest.raises(OptionError, match=message):
+                estimate("Surv(time, status) ~ 1", lung, times=times)
+    with pytest.raises(OptionError, match="must be positive and finite"):
+        s.pseudo_observations("Surv(time, status) ~ 1", lung, times=np.inf, type="rmst")
     with pytest.raises(PredictorError, match="cluster='one' has one value"):
         s.pseudo_regression("Surv(time, status) ~ age", lung.assign(one=1), times=100, cluster="one")
     with pytest.raises(OptionError, match="exponentiate=True has no meaning for differences"):

@@ -367,6 +367,20 @@ def test_smr_from_rates(mgus2, expected):
     pd.testing.assert_frame_equal(mixed.tidy(), got)
 
 
+def test_smr_takes_cells_of_person_years(mgus2):
+    scales = {"age": ("months", [0, 720, 840])}
+    cells = person_years("Surv(futime, death) ~ sex", mgus2, scales=scales).cells
+    rates = cells.assign(rate=cells["n_event"] / cells["person_time"])
+    own = smr("Surv(futime, death) ~ sex", mgus2, rates=rates, scales={"age": "months"}).tidy()
+    np.testing.assert_allclose(own["estimate"], 1, rtol=1e-12)  # at its own rates a group has as many as expected
+    plain = smr("Surv(futime, death) ~ 1", mgus2, rates=rates[["sex", "age", "rate"]], scales={"age": "months"})
+    np.testing.assert_allclose(plain.tidy()["n_expected"], own["n_expected"].sum(), rtol=1e-12)
+    standard = cells.assign(population=1)
+    got = standardised_rate("Surv(futime, death) ~ 1", mgus2, standard=standard, scales={"age": "months"}, per=1).tidy()
+    by_band = person_years("Surv(futime, death) ~ sex", mgus2, scales=scales, per=1).tidy()["estimate"]
+    np.testing.assert_allclose(got["estimate"], by_band.mean(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("method", ["exact", "mid-p", "byar"])
 def test_smr_from_a_column(method, mgus2):
     data = mgus2.assign(e=mgus2["futime"] * 0.009)
@@ -399,6 +413,10 @@ def test_smr_refusals(mgus2):
         fit(rates=pd.DataFrame({"sex": [1, 2], "rate": [0.1, 0.2]}))
     with pytest.raises(DxaCausalError, match="rates: no column 'rate'"):
         fit(rates=pd.DataFrame({"sex": ["F", "M"]}))
+    with pytest.raises(DxaCausalError, match="every column beside 'rate' counts as a factor, .* no column 'source'"):
+        fit(rates=pd.DataFrame({"sex": ["F", "M"], "rate": [0.1, 0.2], "source": "x"}))
+    with pytest.raises(OptionError, match="scales must be a mapping"):
+        fit(rates=one_period, scales=["age"])
     with pytest.raises(DxaCausalError, match=r"scales \(columns of rates\): no column 'age'"):
         fit(rates=pd.DataFrame({"sex": ["F", "M"], "rate": [0.1, 0.2]}), scales={"age": "months"})
     with pytest.raises(PredictorError, match="expected='e' must not be negative"):

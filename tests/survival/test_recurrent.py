@@ -156,8 +156,52 @@ def test_bad_input(frames):
     with pytest.raises(OutcomeError, match="no event"):
         s.recurrent(BLADDER, bladder.assign(event=0), id="id")
     only_first = bladder.assign(rx=bladder["rx"] * (bladder["enum"] == 1))
-    with pytest.raises(CollinearityError, match="Event 2 .*: 'rx' is constant up to rounding. Leave it out .*max_events=1"):
+    with pytest.raises(CollinearityError, match="Event 2 .*: 'rx' is constant .* Leave it out .*max_events=1"):
         s.recurrent("Surv(start, stop, event) ~ rx", only_first, id="id", model="pwp-total", by_event=True)
+
+
+@pytest.mark.parametrize("model", ["andersen-gill", "pwp-total", "pwp-gap", "wlw"])
+def test_the_order_must_count_events(model, frames):
+    cgd = frames["cgd"].reset_index(drop=True)
+    fit = lambda order, data=cgd, **o: s.recurrent(CGD, data, id="id", model=model, order=order, **o)  # noqa: E731
+    plain = s.recurrent(CGD, cgd, id="id", model=model)
+    np.testing.assert_array_equal(fit("enum").coefficients, plain.coefficients)
+    i = int(np.flatnonzero((cgd["enum"] == 2) & (cgd["tstart"] > 0))[0])
+    wrong = cgd.assign(enum=cgd["enum"].where(cgd.index != i, 4))
+    message = rf"row {i} \(id={cgd['id'][i]}\) holds 4, but 2 is due: row {i - 1} holds 1 and ends with an event"
+    with pytest.raises(PredictorError, match="order='enum' must go up by one after each event.*" + message):
+        fit("enum", wrong)
+    with pytest.raises(PredictorError, match="order='weight' must be"):
+        fit("weight", cgd.assign(weight=cgd["weight"].round() + 1))
+    with pytest.raises(PredictorError, match=r"number 1, 2, .*no row waits for the first, row 0 \(id=1\) holds 2"):
+        fit("enum", cgd.assign(enum=cgd["enum"] + 1))
+    # events before entry, and a gap in which one was missed
+    fit("enum", cgd[cgd["enum"] != 2])
+    fit("enum", cgd[(cgd["enum"] > 1) | (cgd["id"] > 5)])
+
+
+def test_rows_that_take_no_part_are_counted(frames):
+    cgd = frames["cgd"]
+    fit = s.recurrent(CGD, cgd, id="id", model="pwp-total", max_events=2)
+    idle = int((cgd["enum"] > 2).sum())
+    assert f"203 of 203 rows used\nof these, {idle} rows wait for event 3 or later and take no part" in str(fit)
+    assert fit.nobs == len(cgd) - idle
+    assert "take no part" not in str(s.recurrent(CGD, cgd, id="id", model="pwp-total"))
+    assert "event 1: 44, event 2: 17, event 3: 8" in str(fit)
+
+
+@pytest.mark.filterwarnings("ignore::dxa_causal._core.warnings.SeparationWarning")
+def test_too_few_for_effects_by_event(frames):
+    fit = lambda **o: s.recurrent(CGD, frames["cgd"], id="id", model="pwp-total", by_event=True, **o)  # noqa: E731
+    with pytest.raises(CollinearityError, match=r"Event 5 \(3 rows\): 'treat.*' is constant.*max_events=4$"):
+        fit()
+    assert fit(max_events=4).numbers == (1, 2, 3, 4) * 2
+    with pytest.raises(
+        CollinearityError, match=r"Event 1 \(\d+ rows\): 'one' is constant up to rounding. Leave it out"
+    ):
+        s.recurrent(
+            "Surv(tstart, tstop, status) ~ one", frames["cgd"].assign(one=1), id="id", model="wlw", by_event=True
+        )
 
 
 def _bladder1(frames):
