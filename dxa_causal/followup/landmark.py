@@ -120,8 +120,8 @@ def landmark(
     changes = read_changes(changes)
     landmarks = read_numbers(at, argument="at")
     for argument, length in (("horizon", horizon), ("max_gap", max_gap)):
-        if length is not None and not length > 0:
-            raise OptionError(f"{argument}={length!r} must be positive")
+        if length is not None and not (isinstance(length, int | float | np.number) and length > 0):
+            raise OptionError(f"{argument}={length!r} must be a positive number")
     columns = {"id": id, "time": time, "event": event, "entry": entry if isinstance(entry, str) else None}
     frame = read_frame(data, columns)
     begins = entry if isinstance(entry, str) else start

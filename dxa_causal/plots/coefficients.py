@@ -48,7 +48,8 @@ def forest(
     -------
     Axes
     """
-    labels = [fold(term_label(str(v))) for v in table[label]]
+    letters = 28 if ax is None else max(28, int(5.7 * ax.get_window_extent().width / ax.figure.dpi))
+    labels = [fold(term_label(str(v)), letters) for v in table[label]]
     lines = max((text.count("\n") + 1 for text in labels), default=1)
     given, ax = ax, new_axes(ax, height=1.1 + (0.18 + 0.14 * lines) * len(table))
     position = np.arange(len(table))[::-1]

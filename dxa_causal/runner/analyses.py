@@ -174,9 +174,8 @@ def _proportional(fit: survival.CoxFit, writer: BlockWriter, time_label: str | N
     caption = "Proportional hazards: score tests of a change of the log hazard ratio with time."
     writer.table(test.tidy(), "ph_test", caption)
     few = len(fit.terms) <= MAX_PANELS
-    panels = test.plot_all().axes if few else [test.plot()]
-    for ax in panels:
-        ax.set_xlabel(time_label or "Time")
+    label = time_label or "Time"
+    panels = test.plot_all(time_label=label).axes if few else [test.plot(time_label=label)]
     which = "coefficient by coefficient" if few else fit.terms[0]
     writer.figure(panels[0], "ph", f"Log hazard ratio over time (scaled Schoenfeld residuals, smoothed): {which}.")
 

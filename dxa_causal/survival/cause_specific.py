@@ -16,11 +16,12 @@ from scipy import special
 from dxa_causal._core.errors import OptionError, OutcomeError, shown
 from dxa_causal._core.options import Missing, TiesApproximation, check_conf_level, check_option
 from dxa_causal._core.warnings import DxaCausalWarning, HorizonWarning, warn
-from dxa_causal._design import Design, build_design
+from dxa_causal._design import Design, SurvivalOutcome, build_design
 from dxa_causal.results import Provenance, Result
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.absolute_risk import Hazard, hazard_on_grid, incidence
 from dxa_causal.survival.cox import CoxFit, cox
+from dxa_causal.survival.predicted_curves import PredictedCurves
 from dxa_causal.survival.prediction import prediction_rows
 from dxa_causal.survival.step_curves import check_times
 
@@ -34,7 +35,7 @@ PredictionType = Literal["cumulative_incidence", "survival"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CauseSpecificFit(Result):
+class CauseSpecificFit(PredictedCurves, Result):
     """One Cox model per cause.
 
     Attributes
@@ -52,6 +53,7 @@ class CauseSpecificFit(Result):
     """
 
     title: ClassVar[str] = "Cause-specific Cox models"
+    curve: ClassVar[str] = "cumulative_incidence"
 
     fits: Mapping[Any, CoxFit]
     cause: Any
@@ -134,6 +136,9 @@ class CauseSpecificFit(Result):
         if len(self._told) > 1:
             table["term"] = [f"{t} (cause {c})" for t, c in zip(table["term"], table["cause"], strict=True)]
         return forest(table, effect_measure="Cause-specific hazard ratio", ax=ax)
+
+    def _outcome(self) -> SurvivalOutcome:
+        return next(iter(self.fits.values())).design.survival
 
     def _notes(self) -> list[str]:
         events = ", ".join(f"{shown(c)} ({fit.n_events})" for c, fit in self.fits.items())

@@ -13,7 +13,7 @@ import pandas as pd
 
 from dxa_causal._core.errors import OptionError, OutcomeError, PredictorError
 from dxa_causal._core.options import ConfType, Missing, Ties, WeightType, check_option
-from dxa_causal._design import Design, build_design, refuse_collinear
+from dxa_causal._design import Design, SurvivalOutcome, build_design, refuse_collinear
 from dxa_causal._numerics.times import RankedTimes, rank_times
 from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, read_only
 from dxa_causal.results.provenance import format_call
@@ -40,6 +40,7 @@ from dxa_causal.survival.checks import (
     warn_empty_strata,
 )
 from dxa_causal.survival.hazard_ratios import HazardRatios
+from dxa_causal.survival.predicted_curves import PredictedCurves
 from dxa_causal.survival.time_functions import time_function
 
 FloatArray = npt.NDArray[np.float64]
@@ -48,7 +49,7 @@ _FEW_CLUSTERS = 30
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CoxFit(HazardRatios):
+class CoxFit(PredictedCurves, HazardRatios):
     """A fitted Cox model.
 
     Attributes
@@ -250,6 +251,9 @@ class CoxFit(HazardRatios):
         from dxa_causal.survival.prediction import predict_cox
 
         return predict_cox(self, new, type=type, times=times, conf_type=conf_type, conf_level=conf_level)
+
+    def _outcome(self) -> SurvivalOutcome:
+        return self.design.survival
 
     def _notes(self) -> list[str]:
         notes = [

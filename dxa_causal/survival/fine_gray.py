@@ -15,7 +15,7 @@ from scipy import special
 from dxa_causal._core.errors import OptionError, OutcomeError, PredictorError, shown
 from dxa_causal._core.options import CensoringWeights, Missing, TiesApproximation, check_conf_level, check_option
 from dxa_causal._core.warnings import HorizonWarning, IncidenceSumWarning, warn
-from dxa_causal._design import Design, build_design, refuse_collinear
+from dxa_causal._design import Design, SurvivalOutcome, build_design, refuse_collinear
 from dxa_causal._numerics.times import RankedTimes, rank_times
 from dxa_causal.results import Provenance, read_only
 from dxa_causal.results.provenance import format_call
@@ -24,6 +24,7 @@ from dxa_causal.survival._kernels.fine_gray import EventSums, FineGrayData, even
 from dxa_causal.survival._kernels.fine_gray_influence import hazard_moments, score_influence
 from dxa_causal.survival.checks import refuse_empty_intervals, report_convergence, stratum_codes
 from dxa_causal.survival.hazard_ratios import HazardRatios
+from dxa_causal.survival.predicted_curves import PredictedCurves
 from dxa_causal.survival.step_curves import check_times
 
 FloatArray = npt.NDArray[np.float64]
@@ -37,7 +38,7 @@ _BLOCK = 4_000_000  # values of rows x times held at a time
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FineGrayFit(HazardRatios):
+class FineGrayFit(PredictedCurves, HazardRatios):
     """A fitted Fine-Gray model of one cause.
 
     Attributes
@@ -68,6 +69,7 @@ class FineGrayFit(HazardRatios):
 
     title: ClassVar[str] = "Fine-Gray model of the subdistribution hazard"
     effect_measure: ClassVar[str] = "Subdistribution hazard ratio"
+    curve: ClassVar[str] = "cumulative_incidence"
 
     terms: tuple[str, ...]
     coefficients: FloatArray
@@ -230,6 +232,9 @@ class FineGrayFit(HazardRatios):
                 "conf_high": -np.expm1(-h * factor),
             }
         )
+
+    def _outcome(self) -> SurvivalOutcome:
+        return self.design.survival
 
     def _notes(self) -> list[str]:
         told = [f"cause {shown(self.cause)}", f"ties: {self.ties}", f"censoring weights: {self.censoring}"]

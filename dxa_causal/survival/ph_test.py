@@ -164,6 +164,8 @@ def ph_test(fit: CoxFit, *, transform: Transform | Callable[[FloatArray], FloatA
     events = fit.design.survival.event == 1
     group = by_rank[sets.group_rank]
     g = group - by_rank[fit.times.rank[events]].mean()
+    if np.ptp(group) == 0.0:
+        raise OptionError("all events happen at one time: the test has nothing to compare")
     inc = increments(data, fit.estimate.beta)
     died = sets.event == 1
     seen = np.zeros_like(inc.s1)

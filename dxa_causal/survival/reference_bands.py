@@ -46,7 +46,7 @@ def cells_with_reference(
         if name not in keys:
             raise column_not_found(name, keys, argument=f"scales (columns of {argument})")
         reference[name] = reference[name].astype(np.float64)
-        clocks[name] = (column, sorted(reference[name].unique()))
+        clocks[name] = (column, sorted(v for v in reference[name].unique() if np.isfinite(v)))  # -inf: below the first
     twice = reference.duplicated(keys)
     if twice.any():
         raise PredictorError(f"{argument}: row {shown(reference.index[twice][0])} repeats the band of another row")

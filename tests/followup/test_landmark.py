@@ -63,7 +63,7 @@ def test_bad_input(data):
     people, visits = data
     with pytest.raises(EmptyDataError, match="nobody is at risk at landmark 99"):
         f.landmark(people, at=[1, 99], **NAMES)
-    with pytest.raises(OptionError, match="horizon=0 must be positive"):
+    with pytest.raises(OptionError, match="horizon=0 must be a positive number"):
         f.landmark(people, at=1, horizon=0, **NAMES)
     for wrong in ([], "a", [1, np.inf]):
         with pytest.raises(OptionError, match="at=.* must be finite numbers"):
