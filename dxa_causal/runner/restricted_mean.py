@@ -15,11 +15,9 @@ def restricted_mean(block: RmstBlock, writer: BlockWriter, frame: pd.DataFrame) 
     ax = crude.plot()
     label = block.time_label or "Time"
     ax.set_xlabel(label)
-    writer.figure(
-        ax,
-        "curves",
-        f"Kaplan-Meier curves with 95% limits; hatched, of two groups: the difference of the means up to {block.tau:g}.",
-    )
+    two = crude.by_arm()["group"].nunique() == 2
+    hatched = f"; hatched: the difference of the means up to {block.tau:g}" if two else ""
+    writer.figure(ax, "curves", f"Kaplan-Meier curves with 95% limits{hatched}.")
     means = "Mean time lived (RMST) and lost (RMTL)"
     writer.table(crude.by_arm(), "means", f"{means} up to {block.tau:g} with 95% limits. {label}.")
     contrasts = [crude.contrasts().assign(method="unadjusted")]
