@@ -29,14 +29,13 @@ from dxa_causal._core.errors import (
 from dxa_causal._core.options import Missing, check_option
 from dxa_causal._design.outcome import SurvivalOutcome, coding_notes, is_survival, read_survival
 from dxa_causal._design.parse import Parts, parse
-from dxa_causal._design.rows import Rows, columns_used, complete_rows, quote_dotted
+from dxa_causal._design.rows import LARGE, Rows, columns_used, complete_rows, quote_dotted
 from dxa_causal._design.splines import TRANSFORMS_ADDED
 from dxa_causal.results import Provenance
 
 FloatArray = npt.NDArray[np.float64]
 # What the evaluation of a formula may raise: formulaic's own errors and those of the code it runs.
 _EVALUATION = (FormulaicError, ValueError, TypeError, KeyError, AttributeError, NameError, ArithmeticError)
-_LARGE = 50_000  # rows from which memory matters more than a fraction of a millisecond
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +204,10 @@ def build_design(
     frame = to_pandas(data)
     parts = parse(formula)
     used = selected_columns(parts.outcome, parts.fixed, frame, arguments or {})
-    rows = complete_rows(plain_types(frame[used]), missing=missing)
+    large = len(frame) > LARGE
+    # a large frame is copied once, into the design matrix
+    picked = pd.DataFrame({name: frame[name] for name in used}, copy=False) if large and used else frame[used]
+    rows = complete_rows(plain_types(picked), missing=missing)
     outcome = _read_outcome(parts.outcome, rows.frame, causes)
     fixed = columns_used(parts.fixed, frame.columns)
     kinds = rows.frame.dtypes
@@ -215,12 +217,12 @@ def build_design(
     names = _sum_of_columns(parts.fixed, rows.frame)
     if names is not None and not intercept:  # formulaic would only copy them, at a price
         coding, terms = None, names
-        x = np.empty((len(rows.frame), len(names)))
-        for k, name in enumerate(names):
-            x[:, k] = rows.frame[name]
-        if len(x) > _LARGE:
+        x = _side_by_side([rows.frame[name].to_numpy() for name in names])
+        if large:
             rows = _share(rows, x, names)
     else:
+        if large:
+            rows = replace(rows, frame=rows.frame.copy())
         right = rows.frame[fixed] if fixed else pd.DataFrame(index=rows.frame.index)
         matrix = _materialise(parts.fixed, right)
         coding = matrix.model_spec
@@ -300,6 +302,16 @@ def _sum_of_columns(text: str, frame: pd.DataFrame) -> list[str] | None:
     kinds = dict(zip(frame.columns, frame.dtypes))
     plain = all(n in kinds and _is_number(kinds[n]) and kinds[n].kind != "b" for n in names)
     return names if plain and names else None
+
+
+def _side_by_side(columns: list[npt.NDArray[Any]]) -> FloatArray:
+    """Columns as a C-ordered matrix, written in pieces that fit the cache."""
+    x = np.empty((len(columns[0]), len(columns)))
+    for first in range(0, len(x), 2048):
+        piece = x[first : first + 2048]
+        for k, column in enumerate(columns):
+            piece[:, k] = column[first : first + 2048]
+    return x
 
 
 def _share(rows: Rows, x: FloatArray, names: list[str]) -> Rows:

@@ -212,7 +212,7 @@ def _times(values: Any, name: str, index: pd.Index) -> FloatArray:
             f"time {name!r} must be numbers: {int(bad.sum())} values are not, "
             f"first row {shown(row)} holds {shown(series[bad].iloc[0])}"
         )
-    times: FloatArray = np.asarray(numbers, dtype=np.float64)
+    times: FloatArray = np.array(numbers, dtype=np.float64)  # not a view of what the user may change
     wrong = np.flatnonzero(~np.isfinite(times) | (times < 0))
     if wrong.size:
         i = wrong[0]
@@ -226,7 +226,7 @@ def _times(values: Any, name: str, index: pd.Index) -> FloatArray:
 def _events(values: Any, name: str, index: pd.Index) -> IntArray:
     series = _as_series(values, index)
     if pd.api.types.is_bool_dtype(series.dtype):
-        return np.asarray(series, dtype=np.int64)
+        return np.array(series, dtype=np.int64)
     found = pd.unique(series)
     listed = ", ".join(shown(v) for v in sorted(found, key=str)[:6])
     if not pd.api.types.is_numeric_dtype(series.dtype):
@@ -236,7 +236,7 @@ def _events(values: Any, name: str, index: pd.Index) -> IntArray:
         )
     levels = {float(v) for v in found}
     if levels <= {0.0, 1.0}:
-        return np.asarray(series, dtype=np.int64)
+        return np.array(series, dtype=np.int64)
     if levels == {1.0, 2.0} or levels == {2.0}:
         raise OutcomeError(
             f"event {name!r} holds {listed}: this looks like R's coding (1 = censored, 2 = event); "
@@ -275,7 +275,7 @@ def _causes(values: Any, name: str, index: pd.Index) -> tuple[IntArray, tuple[An
             )
         return places, labels, first
     if pd.api.types.is_bool_dtype(series.dtype):
-        return np.asarray(series, dtype=np.int64), (1,), 0
+        return np.array(series, dtype=np.int64), (1,), 0
     found = pd.unique(series)
     listed = ", ".join(shown(v) for v in sorted(found, key=str)[:6])
     if not pd.api.types.is_numeric_dtype(series.dtype):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from dxa_causal._core.errors import OptionError, OutcomeError, shown
+from dxa_causal._core.errors import CollinearityError, OptionError, OutcomeError, shown
 from dxa_causal._core.options import Missing, TiesApproximation, check_conf_level, check_option
 from dxa_causal._core.warnings import DxaCausalWarning, HorizonWarning, warn
 from dxa_causal._design import Design, SurvivalOutcome, build_design
@@ -41,6 +41,8 @@ class CauseSpecificFit(PredictedCurves, Result):
     Attributes
     ----------
     fits : mapping of cause to CoxFit
+    failed : mapping of cause to str
+        Other causes than `cause` that could not be fitted, and why; there is no prediction then.
     cause : object
         The cause that `tidy`, `coefficients` and the like speak of; None: all.
     ties : {"efron", "breslow"}
@@ -56,6 +58,7 @@ class CauseSpecificFit(PredictedCurves, Result):
     curve: ClassVar[str] = "cumulative_incidence"
 
     fits: Mapping[Any, CoxFit]
+    failed: Mapping[Any, str]
     cause: Any
     ties: TiesApproximation
     strata: str | None
@@ -251,6 +254,8 @@ class CauseSpecificFit(PredictedCurves, Result):
 
     def _hazards(self, code: int) -> tuple[FloatArray, list[Hazard]]:
         """Event times of a stratum, and the hazard of each cause on them."""
+        for cause, why in self.failed.items():
+            raise OptionError(f"a prediction needs the hazards of all causes, but cause {shown(cause)} has none: {why}")
         fits = self.fits.values()
         ranks = [f.data.sets.group_rank[f.data.sets.group_stratum == code] for f in fits]
         grid = np.unique(np.concatenate(ranks))
@@ -345,13 +350,20 @@ def cause_specific(
     options = {"ties": ties, "robust": robust, **arguments}
     call = format_call("survival.cause_specific", formula, cause=cause, **options)
     provenance = design.provenance(call)
-    fits = {}
+    fits, failed = {}, {}
     for code, label in enumerate(outcome.causes, start=1):
         event = (outcome.event == code).astype(np.int64)
-        if event.any():
+        if not event.any():
+            continue
+        try:
             fits[label] = replace(_fit(formula, frame.assign(**{column: event}), label, options), provenance=provenance)
+        except CollinearityError as error:
+            if chosen is None or code == chosen:
+                raise CollinearityError(f"cause {shown(label)}: {error}") from None
+            failed[label] = str(error)  # only a prediction needs it
     return CauseSpecificFit(
         fits=MappingProxyType(fits),
+        failed=MappingProxyType(failed),
         cause=None if chosen is None else outcome.causes[chosen - 1],
         ties=ties,
         strata=strata,

@@ -15,6 +15,7 @@ from dxa_causal._numerics.times import RankedTimes
 from dxa_causal.results import HypothesisTest
 from dxa_causal.survival._kernels.cox import CoxEstimate
 
+FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
@@ -82,6 +83,15 @@ def warn_empty_strata(event: IntArray, codes: IntArray | None, labels: tuple[Any
             f"{len(empty)} of {len(labels)} strata of {strata!r} have no event and add nothing to the fit: {named}",
             AllCensoredWarning,
         )
+
+
+def well_conditioned(information: FloatArray) -> bool:
+    """Whether the information of standardised columns shows, by itself, that none is a combination of others."""
+    own = np.diag(information)
+    if not np.isfinite(information).all() or (own <= 1e-9 * own.max(initial=0.0)).any():
+        return False
+    scale = np.sqrt(own)
+    return not scale.size or bool(np.linalg.eigvalsh(information / np.outer(scale, scale))[0] > 1e-9)
 
 
 def report_convergence(estimate: CoxEstimate, terms: tuple[str, ...], strata: str | None) -> None:

@@ -38,6 +38,7 @@ from dxa_causal.survival.checks import (
     report_convergence,
     stratum_codes,
     warn_empty_strata,
+    well_conditioned,
 )
 from dxa_causal.survival.hazard_ratios import HazardRatios
 from dxa_causal.survival.predicted_curves import PredictedCurves
@@ -118,7 +119,8 @@ class CoxFit(PredictedCurves, HazardRatios):
     def glance(self) -> pd.DataFrame:
         """One row: nobs, n_events, log_likelihood, log_likelihood_null, aic, bic, concordance.
 
-        `bic` counts events, not rows, as R does.
+        `bic` counts events, not rows, as R does. The concordance is missing
+        where no two rows can be compared.
         """
         table = pd.DataFrame(
             {
@@ -130,8 +132,12 @@ class CoxFit(PredictedCurves, HazardRatios):
                 "bic": [-2 * self.log_likelihood + np.log(self.n_events) * self.df],
             }
         )
-        # one linear predictor per row is what a concordance compares
-        return table if self.time_varying else table.assign(concordance=self.concordance)
+        if self.time_varying:  # one linear predictor per row is what a concordance compares
+            return table
+        try:
+            return table.assign(concordance=self.concordance)
+        except OutcomeError:  # no pair can be compared
+            return table.assign(concordance=np.nan)
 
     @cached_property
     def concordance(self) -> float:
@@ -412,7 +418,6 @@ def cox(
     times = rank_times(outcome.time, outcome.entry)
     refuse_empty_intervals(design, times)
     refuse_overlap(design, times, codes, id=id, cluster=cluster)
-    refuse_collinear(design, codes)
     changing = [np.asarray(design.number(name, argument="time_varying")) for name in effects]
     terms = (*design.terms, *(f"tt({name})" for name in effects))
     data_sorted = prepare(
@@ -447,6 +452,8 @@ def cox(
         estimate = maximise_exact(data_sorted)
     else:
         estimate = maximise(data_sorted, penalty=penalty)
+    if not well_conditioned(estimate.information_null):
+        refuse_collinear(design, codes)
     report_convergence(estimate, terms, strata)
     if penalty is None:
         inverse = np.asarray(np.linalg.inv(estimate.information), dtype=np.float64)

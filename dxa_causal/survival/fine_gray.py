@@ -14,7 +14,7 @@ from scipy import special
 
 from dxa_causal._core.errors import OptionError, OutcomeError, PredictorError, shown
 from dxa_causal._core.options import CensoringWeights, Missing, TiesApproximation, check_conf_level, check_option
-from dxa_causal._core.warnings import HorizonWarning, IncidenceSumWarning, warn
+from dxa_causal._core.warnings import HorizonWarning, IncidenceSumWarning, OverlapWarning, warn
 from dxa_causal._design import Design, SurvivalOutcome, build_design, refuse_collinear
 from dxa_causal._numerics.times import RankedTimes, rank_times
 from dxa_causal.results import Provenance, read_only
@@ -485,10 +485,11 @@ def _person_ends(
     if id is None:
         if chained.any():
             i = before[np.flatnonzero(chained)[0]]
-            raise OutcomeError(
+            warn(
                 f"{said}: {int(chained.sum())} rows go on where another row of the same {cluster!r} ends, first "
                 f"{shown(frame[cluster].iloc[i])} after row {shown(index[i])}. If these are one person's start-stop "
-                f"rows, say so: id={cluster!r}; otherwise a person would count as censored at the end of each row"
+                f"rows, say id={cluster!r}: now a person counts as censored at the end of each row",
+                OverlapWarning,
             )
         return every, every
     for wrong, what in (

@@ -112,6 +112,7 @@ def numbers_at_risk(groups: Groups, weights: str | None, times: FloatArray) -> F
                 passed = np.concatenate([[0.0], np.cumsum(weight[own][order])])
                 still = passed[-1] - passed[np.searchsorted(moments[own][order], times, side="left")]
                 table[code] += sign * still
+    table[np.abs(table) < 1e-12 * weight.sum()] = 0.0  # what differences of sums leave
     return table
 
 

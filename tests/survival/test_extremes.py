@@ -119,7 +119,7 @@ def test_large_frames_share_the_design_matrix(monkeypatch):
     data.loc[5, "x"] = np.nan
     kept = data.copy()
     small = s.cox("Surv(t, d) ~ x + k", data, weights="t", cluster="k")
-    monkeypatch.setattr(matrix, "_LARGE", 10)
+    monkeypatch.setattr(matrix, "LARGE", 10)
     large = s.cox("Surv(t, d) ~ x + k", data, weights="t", cluster="k")
     np.testing.assert_array_equal(small.covariance, large.covariance)
     pd.testing.assert_frame_equal(small.design.rows.frame, large.design.rows.frame)

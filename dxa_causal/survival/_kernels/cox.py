@@ -37,17 +37,20 @@ FloatArray = npt.NDArray[np.float64]
 # How tied events share a risk set. With frequency weights a row stands for `weight` rows, each of them tied.
 BRESLOW, EFRON, FREQUENCY = 0, 1, 2
 
-_BLOCK = 512  # rows per matrix product: fits the cache for the usual number of covariates
+_BLOCK = 256  # rows per matrix product: fits the cache for the usual number of covariates
 
 
 @inner
 def step_risk_set(g, i, j, s0, at_risk, x, risk, weight, event, last, before, entry_order, s1, d1):
-    """Move the risk set from group g + 1 to g: rows that exit at g come in, rows that enter at g go."""
+    """Move the risk set from group g + 1 to g: rows that exit at g come in, rows that enter at g go.
+
+    `d1` is the sum over the events where there are several; it means nothing for one.
+    """
     p = x.shape[1]
     d = 0
     d0 = 0.0
     dw = 0.0
-    d1[:] = 0.0
+    top = i
     while i >= 0 and last[i] == g:
         r = risk[i]
         s0 += r
@@ -58,9 +61,13 @@ def step_risk_set(g, i, j, s0, at_risk, x, risk, weight, event, last, before, en
             d += 1
             d0 += r
             dw += weight[i]
-            for k in range(p):
-                d1[k] += r * x[i, k]
         i -= 1
+    if d > 1 or dw != 1.0:
+        d1[:] = 0.0
+        for row in range(i + 1, top + 1):
+            if event[row] == 1:
+                for k in range(p):
+                    d1[k] += risk[row] * x[row, k]
     while j >= 0 and before[entry_order[j]] == g:
         out = entry_order[j]
         r = risk[out]
@@ -226,26 +233,22 @@ def cox_derivatives(x, weight, offset, event, last, before, entry_order, stratum
     for g in range(1, n_groups):
         if group_closes[g - 1] == 0:
             cumulative[g] += cumulative[g - 1]
-    filled = 0
-    for i in range(m):
-        hazard = cumulative[last[i]]
-        if before[i] >= 0:
-            hazard -= cumulative[before[i]]
-        if event[i] == 1:
-            hazard -= tie_share[last[i]]
-        c = risk[i] * hazard
-        expected[i] = c
-        difference = weight[i] * event[i] - c
-        root = np.sqrt(max(c, 0.0))
-        for k in range(p):
-            gradient[k] += x[i, k] * difference
-            block[filled, k] = root * x[i, k]
-        filled += 1
-        if filled == _BLOCK:
-            information += np.dot(block.T, block)
-            filled = 0
-    if filled > 0:
-        part = block[:filled]
+    for first in range(0, m, _BLOCK):
+        end = min(first + _BLOCK, m)
+        part = block[: end - first]
+        for i in range(first, end):
+            hazard = cumulative[last[i]]
+            if before[i] >= 0:
+                hazard -= cumulative[before[i]]
+            if event[i] == 1:
+                hazard -= tie_share[last[i]]
+            c = risk[i] * hazard
+            expected[i] = c
+            difference = weight[i] * event[i] - c
+            root = np.sqrt(max(c, 0.0))
+            for k in range(p):
+                gradient[k] += x[i, k] * difference
+                part[i - first, k] = root * x[i, k]
         information += np.dot(part.T, part)
     return log_likelihood, gradient, information, expected
 
@@ -270,7 +273,7 @@ def cox_increments(x, weight, offset, event, last, before, entry_order, stratum,
     _, risk, centre = _risks(x, weight, offset, last, stratum, beta)
     scalars = np.zeros((6, n_groups))
     all_s1 = np.empty((n_groups, p))
-    all_d1 = np.empty((n_groups, p))
+    all_d1 = np.zeros((n_groups, p))
     s1 = np.zeros(p)
     d1 = np.zeros(p)
     s0 = 0.0
@@ -294,7 +297,8 @@ def cox_increments(x, weight, offset, event, last, before, entry_order, stratum,
             scalars[4, g] = q
             scalars[5, g] = dw
         all_s1[g] = s1
-        all_d1[g] = d1
+        if d > 1 or dw != 1.0:
+            all_d1[g] = d1
     return scalars, all_s1, all_d1, centre
 
 
@@ -349,6 +353,23 @@ class CoxData:
         return replace(self, x=x, weight=self.weight[kept], offset=self.offset[kept], sets=sets)
 
 
+@kernel
+def column_moments(x):
+    """Mean and variance of each column."""
+    n, p = x.shape
+    mean = np.zeros(p)
+    variance = np.zeros(p)
+    for i in range(n):
+        for k in range(p):
+            mean[k] += x[i, k]
+    mean /= n
+    for i in range(n):
+        for k in range(p):
+            d = x[i, k] - mean[k]
+            variance[k] += d * d
+    return mean, variance / n
+
+
 def prepare(
     x: FloatArray,
     sets: RiskSets,
@@ -359,10 +380,12 @@ def prepare(
 ) -> CoxData:
     """Sort and standardise: the likelihood does not change, its conditioning does."""
     rows = sets.order
-    centre = x.mean(axis=0) if x.size else np.zeros(x.shape[1])
-    scale = np.sqrt(np.einsum("ij,ij->j", x, x) / max(len(x), 1) - centre**2) if x.size else np.ones(x.shape[1])
-    scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
-    sorted_x = x[rows]
+    centre, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    if x.size:
+        centre, variance = column_moments(np.ascontiguousarray(x))
+        known = np.isfinite(variance) & (variance > 0)
+        scale[known] = np.sqrt(variance[known])
+    sorted_x = x.take(rows, axis=0)  # many times faster than x[rows]
     sorted_x -= centre
     sorted_x /= scale
     return CoxData(
