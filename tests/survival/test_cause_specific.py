@@ -277,3 +277,21 @@ def test_bad_input():
     dropped = s.cause_specific(FORMULA, frame.assign(x=frame["x"].where(frame.index > 4)))
     assert dropped.provenance.missing == {"x": 5}
     assert dropped.fits[1].provenance.n_dropped == 5
+
+
+def test_a_rare_cause_does_not_spoil_the_others():
+    data = pd.DataFrame(
+        {
+            "t": range(1, 13),
+            "ev": [1, 2, 1, 0, 2, 1, 2, 0, 1, 2, 1, 3],
+            "x": [0, 1, 1, 0, 1, 0, 1, 1, 0, 0, 1, 1.0],
+            "z": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8.0],
+        }
+    )
+    fit = s.cause_specific("Surv(t, ev) ~ x + z", data, cause=1)
+    alone = s.cox("Surv(t, ev == 1) ~ x + z", data)
+    np.testing.assert_array_equal(fit.coefficients, alone.coefficients)
+    with pytest.raises(errors.OptionError, match="cause 3 has none"):
+        fit.predict(data.head(1), times=[5])
+    with pytest.raises(errors.CollinearityError, match="cause 3: "):
+        s.cause_specific("Surv(t, ev) ~ x + z", data)

@@ -155,3 +155,10 @@ def test_many_tied_events_in_an_exact_fit(d):
 
 def _tied(d):
     return pd.DataFrame({"t": 1.0, "e": np.arange(2 * d) < d, "x": np.arange(2 * d) % 2})
+
+
+def test_no_pair_to_compare():
+    fit = s.cox("Surv(t, e) ~ x", pd.DataFrame({"t": [5] * 6, "e": 1, "x": [1, 2, 3, 4, 5, 7.0]}))
+    assert np.isnan(fit.glance()["concordance"][0])
+    with pytest.raises(errors.OutcomeError, match="no pair of rows is comparable"):
+        s.concordance(fit)
