@@ -173,7 +173,7 @@ def _cases():
     return {
         "cox_1e4": ("Cox, p = 20, no ties, n = 1e4", lambda: right_censored(10_000, 20), cox, 9,
                     [(n, f, 2, 1, 20) for n, f in no_ties] + [("R", "cox", 5, 1, 3)]),
-        "cox_1e5": ("Cox, p = 20, no ties, n = 1e5", lambda: right_censored(100_000, 20), cox, 5,
+        "cox_1e5": ("Cox, p = 20, no ties, n = 1e5", lambda: right_censored(100_000, 20), cox, 15,
                     [(n, f, 1, 1, 40) for n, f in no_ties] + [("R", "cox", 3, 1, 5)]),
         "cox_1e6": ("Cox, p = 20, no ties, n = 1e6", lambda: right_censored(1_000_000, 20), cox, 3,
                     [("R", "cox", 1, 1, 5)]),
