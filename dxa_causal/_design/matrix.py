@@ -35,7 +35,16 @@ from dxa_causal.results import Provenance
 
 FloatArray = npt.NDArray[np.float64]
 # What the evaluation of a formula may raise: formulaic's own errors and those of the code it runs.
-_EVALUATION = (FormulaicError, ValueError, TypeError, KeyError, AttributeError, NameError, ArithmeticError)
+_EVALUATION = (
+    FormulaicError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    NameError,
+    ArithmeticError,
+    SyntaxError,
+)
 
 
 @dataclass(frozen=True, eq=False)

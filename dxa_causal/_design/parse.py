@@ -100,6 +100,11 @@ def _refuse_r_terms(token: str) -> None:
         raise FormulaError(f"{token} stands in the formula; use survival.cox_frailty(..., frailty={inside!r})")
     if name in _ARGUMENTS:
         argument = _ARGUMENTS[name].format(inside)
+        if (
+            name in ("offset", "weights", "strata", "cluster")
+            and not inside.strip("`").replace(".", "_").isidentifier()
+        ):
+            argument = f"data.assign({name}_=...) with {inside} as a column, and {name}='{name}_'"
         raise FormulaError(f"{token} stands in the formula; pass it as an argument: {argument}, and take it out here")
     if name in _R_NAMES:
         raise FormulaError(

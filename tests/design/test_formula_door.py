@@ -155,3 +155,13 @@ def test_a_sum_of_columns_takes_no_detour(frame):
     with pytest.raises(errors.ColumnNotFoundError, match="no column 'age'"):
         quick.new(frame.drop(columns="age"))
     assert build_design("Surv(time, status == 2) ~ age + smoker", frame).coding is not None
+
+
+def test_an_offset_that_is_an_expression(frame):
+    with pytest.raises(errors.FormulaError, match=r"with -0.03 \* age as a column, and offset='offset_'"):
+        build_design("Surv(time, status == 2) ~ age + offset(-0.03 * age)", frame)
+
+
+def test_a_column_named_like_a_keyword(frame):
+    with pytest.raises(errors.FormulaError, match="cannot be evaluated"):
+        build_design("Surv(time, status == 2) ~ log(`lambda`)", frame.assign(**{"lambda": 2.0 + frame["age"]}))
