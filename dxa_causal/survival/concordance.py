@@ -381,8 +381,7 @@ def _new(fit: CoxFit, new: Any) -> Inputs:
 def _inverse_censoring(times: RankedTimes, event: IntArray, codes: IntArray, weight: FloatArray) -> FloatArray:
     """1 / G(t-)^2 at each row's exit, G being the Kaplan-Meier of the censoring time within the stratum."""
     value = np.ones(event.size)
-    for code in np.unique(codes):
-        own = np.flatnonzero(codes == code)
+    for own in _by_stratum(codes):
         # a subject with an event at t was still uncensored at t: events come first at tied times
         rank = 2 * times.rank[own] + (1 - event[own])
         curve = product_limit(rank, None, 1 - event[own], weight[own], robust=False)
@@ -395,10 +394,15 @@ def _inverse_censoring(times: RankedTimes, event: IntArray, codes: IntArray, wei
 def _peto(times: RankedTimes, event: IntArray, codes: IntArray, weight: FloatArray) -> FloatArray:
     """N S(t-) / n(t) at each row's exit, within the stratum."""
     value = np.ones(event.size)
-    for code in np.unique(codes):
-        own = np.flatnonzero(codes == code)
+    for own in _by_stratum(codes):
         curve = product_limit(times.rank[own], None, event[own], weight[own], robust=False)
         place = np.searchsorted(curve.place, times.rank[own])
         before = np.concatenate([[1.0], curve.survival])[place]
         value[own] = weight[own].sum() * before / curve.n_risk[place]
     return value
+
+
+def _by_stratum(codes: IntArray) -> list[IntArray]:
+    """Rows of each stratum."""
+    order = np.argsort(codes, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)

@@ -20,6 +20,15 @@ def _add(tree, position, value):
 
 
 @inner
+def _clear(tree, position):
+    """Empty what a row has added to: cheaper than the whole tree where strata are many."""
+    i = position + 1
+    while i < tree.shape[0]:
+        tree[i] = 0.0
+        i += i & -i
+
+
+@inner
 def _below(tree, position):
     """Sum of the values at ranks smaller than `position`."""
     total = 0.0
@@ -89,6 +98,7 @@ def concordance_totals(
     total = 0.0
     i = n - 1
     j = by_start.shape[0] - 1
+    end = n
     while i >= 0:
         s = stratum[i]
         t = stop[i]
@@ -126,8 +136,9 @@ def concordance_totals(
                 total += weight[row]
         i = first
         if i < 0 or stratum[i] != s:
-            if i >= 0:
-                tree[:] = 0.0
+            for k in range(i + 1, end):
+                _clear(tree, score[k])
+            end = i + 1
             total = 0.0
             while j >= 0 and stratum[by_start[j]] == s:
                 j -= 1
@@ -161,6 +172,7 @@ def concordance_later(
     total = 0.0
     i = 0
     j = 0
+    begin = 0
     n_start = by_start.shape[0]
     while i < n:
         s = stratum[i]
@@ -193,7 +205,9 @@ def concordance_later(
                 pairs[row] += total
         i = last
         if i < n and stratum[i] != s:
-            tree[:] = 0.0
+            for k in range(begin, i):
+                _clear(tree, score[k])
+            begin = i
             total = 0.0
             while j < n_start and stratum[by_start[j]] == s:
                 j += 1
