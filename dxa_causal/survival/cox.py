@@ -360,6 +360,11 @@ def cox(
     SeparationWarning
         A coefficient runs to infinity; the term is named.
 
+    See Also
+    --------
+    cox_frailty : shared gamma or Gaussian frailty.
+    recurrent, fine_gray, cause_specific, case_cohort, nested_case_control
+
     Notes
     -----
     With :math:`\eta_i = x_i'\beta + o_i` and weights :math:`w_i`, Efron's
