@@ -86,7 +86,13 @@ def gray_test(
     counts = count_groups(
         rank_times(outcome.time), event, groups.codes, stratum, n_groups=len(groups.labels), n_causes=2
     )
-    statistic, df = quadratic_form(*gray_score(counts, rho=rho))
+    with np.errstate(divide="ignore", invalid="ignore"):  # what has no weight is said below
+        score, variance = gray_score(counts, rho=rho)
+    if not (np.isfinite(score).all() and np.isfinite(variance).all()):
+        return NotApplicable(
+            f"the common incidence reaches 1 before the last event, where rho = {rho:g} gives no finite weight", method
+        )
+    statistic, df = quadratic_form(score, variance)
     if df == 0:
         return NotApplicable("no two groups are at risk together when an event happens", method)
     null = f"the cumulative incidence of cause {outcome.causes[code - 1]} is equal in all groups"

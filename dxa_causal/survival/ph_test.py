@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 Transform = Literal["km", "rank", "identity", "log"]
 GLOBAL = "GLOBAL"
+_SINGULAR = 1e-12  # smallest eigenvalue of a scaled information that can be inverted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -197,7 +198,14 @@ def _score_test(score: FloatArray, joint: FloatArray, own: list[int]) -> float:
     p = score.size
     used = np.concatenate([np.arange(p), p + np.array(own)])
     u = np.concatenate([np.zeros(p), score[own]])
-    return float(u @ np.linalg.solve(joint[np.ix_(used, used)], u))
+    scale = np.sqrt(np.maximum(np.diag(joint)[used], np.finfo(np.float64).tiny))
+    matrix = joint[np.ix_(used, used)] / np.outer(scale, scale)
+    if np.linalg.eigvalsh(matrix)[0] < _SINGULAR:
+        raise OptionError(
+            "ph_test: with so few events, or terms that hardly vary among those at risk, effects that change with time "
+            "cannot be told apart from constant ones"
+        )
+    return float(u / scale @ np.linalg.solve(matrix, u / scale))
 
 
 def _count(fit: CoxFit) -> FloatArray:

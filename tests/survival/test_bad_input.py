@@ -294,3 +294,18 @@ def test_person_with_several_events_has_robust_errors(frames):
     assert again.robust
     np.testing.assert_array_equal(again.covariance, by_hand.covariance)
     assert not s.cox("Surv(start, stop, event) ~ age", frames["heart"], id="id").robust
+
+
+def test_proportional_hazards_with_two_events():
+    data = pd.DataFrame({"t": [1.0, 2, 3, 4], "e": [1, 1, 0, 0], "x": [0.0, 1, 1, 0], "z": [1.0, 0, 2, 5]})
+    with pytest.warns(named.ConvergenceWarning):
+        fit = s.cox("Surv(t, e) ~ x + z", data)
+    with pytest.raises(errors.OptionError, match="cannot be told apart"):
+        s.ph_test(fit)
+
+
+def test_gray_weight_that_is_not_finite(frames):
+    transplant = frames["transplant"].query("abo == 'AB'")
+    events = pd.Categorical(transplant["event"], categories=["censored", "death", "ltx", "withdraw"])
+    test = s.gray_test("Surv(futime, event) ~ year", transplant.assign(event=events), cause="ltx", rho=-1)
+    assert "no finite weight" in test.reason
