@@ -5,35 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import OptionError, shown
-from dxa_causal._core.options import ConfType, Missing, check_conf_level, check_option
+from dxa_causal._core.options import ConfType, Missing, check_option
 from dxa_causal._design import Groups, read_groups
 from dxa_causal._numerics.times import rank_times
-from dxa_causal.results import Provenance, Result, Summary
+from dxa_causal.results import Provenance, Summary
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.cumulative_incidence import cumulative_incidence
 from dxa_causal.survival.step_curves import (
-    at_times,
+    StepCurves,
     given_weights,
     last_values,
     probability_limits,
-    risk_table,
     robust_choice,
     warn_when_spent,
     warn_without_events,
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    pass
 
 IncidenceVariance = Literal["survival", "cmprsk"]
 
+FloatArray = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AalenJohansenFit(Result):
+class AalenJohansenFit(StepCurves):
     """Cumulative incidences by group and cause.
 
     Attributes
@@ -51,6 +53,9 @@ class AalenJohansenFit(Result):
     """
 
     title: ClassVar[str] = "Aalen-Johansen cumulative incidence"
+    start: ClassVar[float] = 0.0
+    value_label: ClassVar[str] = "Cumulative incidence"
+    by: ClassVar[list[str]] = ["group", "cause"]
 
     groups: Groups
     steps: pd.DataFrame
@@ -63,58 +68,13 @@ class AalenJohansenFit(Result):
     provenance: Provenance
     estimand: str = "cumulative incidence"
 
-    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
-        """One row per group, cause and exit time: n_risk, n_event, estimate, std_error, limits."""
-        if exponentiate:
-            raise OptionError("exponentiate=True has no meaning for cumulative incidences")
-        return self._with_limits(self.steps, conf_level)
-
-    def glance(self) -> pd.DataFrame:
-        """One row: nobs, n_events (of all causes), n_groups."""
-        return pd.DataFrame({"nobs": [self.nobs], "n_events": [self.n_events], "n_groups": [len(self.groups.labels)]})
-
-    def predict(self, times: npt.ArrayLike, *, conf_level: float = 0.95) -> pd.DataFrame:
-        """Cumulative incidence at given times, right-continuous.
-
-        Parameters
-        ----------
-        times : (k,) array_like
-        conf_level : float
-
-        Returns
-        -------
-        DataFrame
-            group, time, cause, estimate, std_error, conf_low, conf_high,
-            n_risk (at risk just before the time).
-        """
-        start = {"estimate": 0.0, "std_error": 0.0}
-        table = at_times(self.steps, times, self.groups, self.weights, by=["group", "cause"], start=start)
-        table = self._with_limits(table, conf_level)
-        return table[["group", "time", "cause", "estimate", "std_error", "conf_low", "conf_high", "n_risk"]]
-
-    def plot(self, ax: Axes | None = None, *, time_label: str | None = None) -> Axes:
-        """Curves with pointwise limits and the numbers at risk below; `time_label` should name the unit."""
-        from dxa_causal.plots.survival import step_curves
-
-        return step_curves(
-            self.tidy(),
-            at_risk=risk_table(self.groups, self.weights),
-            time_label=time_label or self.groups.outcome.time_name,
-            value_label="Cumulative incidence",
-            start=0.0,
-            ax=ax,
-        )
-
     def summary(self, conf_level: float = 0.95) -> Summary:
         """Events and the incidence at the last time, per group and cause."""
         table = last_values(self.tidy(conf_level), by=["group", "cause"])
         return Summary(self.title, [table], [f"limits on the {self.conf_type} scale", *self._notes()])
 
-    def _with_limits(self, table: pd.DataFrame, conf_level: float) -> pd.DataFrame:
-        check_conf_level(conf_level)
-        estimate, std_error = table["estimate"].to_numpy(), table["std_error"].to_numpy()
-        low, high = probability_limits(estimate, std_error, self.conf_type, conf_level)
-        return table.assign(conf_low=low, conf_high=high)
+    def _limits(self, estimate: FloatArray, std_error: FloatArray, conf_level: float) -> tuple[FloatArray, FloatArray]:
+        return probability_limits(estimate, std_error, self.conf_type, conf_level)
 
 
 def aalen_johansen(

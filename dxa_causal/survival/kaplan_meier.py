@@ -9,31 +9,30 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import OptionError, shown
-from dxa_causal._core.options import ConfType, Missing, check_conf_level, check_option
+from dxa_causal._core.errors import shown
+from dxa_causal._core.options import ConfType, Missing, check_option
 from dxa_causal._design import Groups, read_groups
 from dxa_causal._numerics.times import rank_times
-from dxa_causal.results import Provenance, Result
+from dxa_causal.results import Provenance
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.product_limit import product_limit
 from dxa_causal.survival.step_curves import (
-    at_times,
+    StepCurves,
     given_weights,
     probability_limits,
-    risk_table,
     robust_choice,
     warn_when_spent,
     warn_without_events,
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    pass
 
 FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class KaplanMeierFit(Result):
+class KaplanMeierFit(StepCurves):
     """Survival curves by group.
 
     Attributes
@@ -52,6 +51,8 @@ class KaplanMeierFit(Result):
     """
 
     title: ClassVar[str] = "Kaplan-Meier survival"
+    start: ClassVar[float] = 1.0
+    value_label: ClassVar[str] = "Survival probability"
 
     groups: Groups
     steps: pd.DataFrame
@@ -63,35 +64,6 @@ class KaplanMeierFit(Result):
     n_events: int
     provenance: Provenance
     estimand: str = "survival probability"
-
-    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
-        """One row per group and exit time: n_risk, n_event, n_censor, estimate, std_error, limits."""
-        if exponentiate:
-            raise OptionError("exponentiate=True has no meaning for survival probabilities")
-        return self._with_limits(self.steps, conf_level)
-
-    def glance(self) -> pd.DataFrame:
-        """One row: nobs, n_events, n_groups."""
-        return pd.DataFrame({"nobs": [self.nobs], "n_events": [self.n_events], "n_groups": [len(self.groups.labels)]})
-
-    def predict(self, times: npt.ArrayLike, *, conf_level: float = 0.95) -> pd.DataFrame:
-        """Survival at given times, right-continuous.
-
-        Parameters
-        ----------
-        times : (k,) array_like
-        conf_level : float
-
-        Returns
-        -------
-        DataFrame
-            group, time, estimate, std_error, conf_low, conf_high, n_risk (at
-            risk just before the time).
-        """
-        start = {"estimate": 1.0, "std_error": 0.0}
-        table = at_times(self.steps, times, self.groups, self.weights, by=["group"], start=start)
-        table = self._with_limits(table, conf_level)
-        return table[["group", "time", "estimate", "std_error", "conf_low", "conf_high", "n_risk"]]
 
     def median(self, *, conf_level: float = 0.95) -> pd.DataFrame:
         """Median survival time per group with limits; missing where a curve does not come down to one half."""
@@ -110,19 +82,6 @@ class KaplanMeierFit(Result):
             )
         return pd.DataFrame(rows)
 
-    def plot(self, ax: Axes | None = None, *, time_label: str | None = None) -> Axes:
-        """Curves with pointwise limits and the numbers at risk below; `time_label` should name the unit."""
-        from dxa_causal.plots.survival import step_curves
-
-        return step_curves(
-            self.tidy(),
-            at_risk=risk_table(self.groups, self.weights),
-            time_label=time_label or self.groups.outcome.time_name,
-            value_label="Survival probability",
-            start=1.0,
-            ax=ax,
-        )
-
     def summary(self, conf_level: float = 0.95) -> Any:
         """Events and median per group."""
         from dxa_causal.results import Summary
@@ -131,12 +90,8 @@ class KaplanMeierFit(Result):
         table = counts.merge(self.median(conf_level=conf_level), on="group").rename(columns={"estimate": "median"})
         return Summary(self.title, [table], [f"limits on the {self.conf_type} scale", *self._notes()])
 
-    def _with_limits(self, table: pd.DataFrame, conf_level: float) -> pd.DataFrame:
-        check_conf_level(conf_level)
-        low, high = probability_limits(
-            table["estimate"].to_numpy(), table["std_error"].to_numpy(), self.conf_type, conf_level
-        )
-        return table.assign(conf_low=low, conf_high=high)
+    def _limits(self, estimate: FloatArray, std_error: FloatArray, conf_level: float) -> tuple[FloatArray, FloatArray]:
+        return probability_limits(estimate, std_error, self.conf_type, conf_level)
 
 
 def kaplan_meier(

@@ -10,25 +10,24 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from dxa_causal._core.errors import OptionError, OutcomeError, shown
-from dxa_causal._core.options import Missing, check_conf_level
+from dxa_causal._core.errors import OutcomeError, shown
+from dxa_causal._core.options import Missing
 from dxa_causal._design import Groups, read_groups
 from dxa_causal._numerics.times import RankedTimes, rank_times
-from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result, Summary
+from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Summary
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.mean_cumulative import mean_cumulative_of_group
 from dxa_causal.survival.episodes import order_episodes
 from dxa_causal.survival.step_curves import (
-    at_times,
+    StepCurves,
     given_weights,
     last_values,
-    numbers_at_risk,
-    risk_table,
+    positive_limits,
     warn_without_events,
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    pass
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -54,7 +53,7 @@ class Histories:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeanCumulativeFit(Result):
+class MeanCumulativeFit(StepCurves):
     """Mean cumulative functions by group.
 
     Attributes
@@ -71,6 +70,8 @@ class MeanCumulativeFit(Result):
     """
 
     title: ClassVar[str] = "Mean cumulative number of events"
+    start: ClassVar[float] = 0.0
+    value_label: ClassVar[str] = "Mean number of events"
 
     groups: Groups
     steps: pd.DataFrame
@@ -83,35 +84,6 @@ class MeanCumulativeFit(Result):
     provenance: Provenance
     histories: Histories
     estimand: str = "mean number of events"
-
-    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
-        """One row per group and exit time: n_risk, n_event, estimate, std_error, limits (on the log scale)."""
-        if exponentiate:
-            raise OptionError("exponentiate=True has no meaning for a mean number of events")
-        return _with_limits(self.steps, conf_level)
-
-    def glance(self) -> pd.DataFrame:
-        """One row: nobs, n_events, n_groups."""
-        return pd.DataFrame({"nobs": [self.nobs], "n_events": [self.n_events], "n_groups": [len(self.groups.labels)]})
-
-    def predict(self, times: npt.ArrayLike, *, conf_level: float = 0.95) -> pd.DataFrame:
-        """Mean number of events up to given times, right-continuous.
-
-        Parameters
-        ----------
-        times : (k,) array_like
-        conf_level : float
-
-        Returns
-        -------
-        DataFrame
-            group, time, estimate, std_error, conf_low, conf_high, n_risk (at
-            risk just before the time).
-        """
-        start = {"estimate": 0.0, "std_error": 0.0}
-        table = at_times(self.steps, times, self.groups, self.weights, by=["group"], start=start)
-        table = _with_limits(table, conf_level)
-        return table[["group", "time", "estimate", "std_error", "conf_low", "conf_high", "n_risk"]]
 
     def test(self) -> HypothesisTest | NotApplicable:
         r"""Test that the mean number of events is the same in all groups at all times.
@@ -142,22 +114,8 @@ class MeanCumulativeFit(Result):
             statistic, df, float(special.chdtrc(df, statistic)), method, "the mean number of events is equal"
         )
 
-    def plot(self, ax: Axes | None = None, *, time_label: str | None = None) -> Axes:
-        """Curves with pointwise limits and the numbers at risk below; `time_label` should name the unit."""
-        from dxa_causal.plots.survival import step_curves
-
-        at_risk = risk_table(self.groups, self.weights)
-        # just before the start nobody is at risk; below it stands who comes in
-        start = np.nextafter(float(at_risk.columns[0]), np.inf)
-        at_risk.iloc[:, 0] = numbers_at_risk(self.groups, self.weights, np.array([start]))[:, 0]
-        return step_curves(
-            self.tidy(),
-            at_risk=at_risk,
-            value_label="Mean number of events",
-            start=0.0,
-            time_label=time_label or self.groups.outcome.time_name,
-            ax=ax,
-        )
+    def _limits(self, estimate: FloatArray, std_error: FloatArray, conf_level: float) -> tuple[FloatArray, FloatArray]:
+        return positive_limits(estimate, std_error, conf_level)
 
     def summary(self, conf_level: float = 0.95) -> Summary:
         """Events and the mean number at the last time, per group."""
@@ -359,11 +317,3 @@ def _refuse_two_groups(groups: Groups, person: IntArray, persons: pd.Series) -> 
             f"{persons.name}={shown(persons.iloc[i])} lies in two groups, {shown(groups.labels[groups.codes[i]])} (row "
             f"{shown(persons.index[i])}) and {shown(groups.labels[groups.codes[first[person[i]]]])}; a person has one"
         )
-
-
-def _with_limits(table: pd.DataFrame, conf_level: float) -> pd.DataFrame:
-    check_conf_level(conf_level)
-    z = float(special.ndtri(0.5 + conf_level / 2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.exp(np.where(table["estimate"] > 0, z * table["std_error"] / table["estimate"], 0.0))
-    return table.assign(conf_low=table["estimate"] / spread, conf_high=table["estimate"] * spread)

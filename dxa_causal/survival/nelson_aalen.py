@@ -11,31 +11,33 @@ import pandas as pd
 from scipy import special
 
 from dxa_causal._core.errors import OptionError
-from dxa_causal._core.options import Missing, check_conf_level, check_option
+from dxa_causal._core.options import Missing, check_option
 from dxa_causal._design import Groups, read_groups
 from dxa_causal._numerics.times import rank_times
-from dxa_causal.results import Provenance, Result, Summary
+from dxa_causal.results import Provenance, Summary
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.cumulative_hazard import cumulative_hazard
 from dxa_causal.survival.step_curves import (
-    at_times,
+    StepCurves,
     given_weights,
     last_values,
-    risk_table,
+    positive_limits,
     robust_choice,
     warn_without_events,
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    pass
 
 HazardTies = Literal["nelson-aalen", "fleming-harrington"]
 HazardConfType = Literal["plain", "log"]
 HazardPrediction = Literal["cumulative_hazard", "survival"]
 
+FloatArray = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NelsonAalenFit(Result):
+class NelsonAalenFit(StepCurves):
     """Cumulative hazards by group.
 
     Attributes
@@ -54,6 +56,8 @@ class NelsonAalenFit(Result):
     """
 
     title: ClassVar[str] = "Nelson-Aalen cumulative hazard"
+    start: ClassVar[float] = 0.0
+    value_label: ClassVar[str] = "Cumulative hazard"
 
     groups: Groups
     steps: pd.DataFrame
@@ -71,11 +75,7 @@ class NelsonAalenFit(Result):
         """One row per group and exit time: n_risk, n_event, n_censor, estimate, std_error, limits."""
         if exponentiate:
             raise OptionError("exponentiate=True has no meaning here; predict(times, type='survival') gives exp(-H)")
-        return self._with_limits(self.steps, conf_level)
-
-    def glance(self) -> pd.DataFrame:
-        """One row: nobs, n_events, n_groups."""
-        return pd.DataFrame({"nobs": [self.nobs], "n_events": [self.n_events], "n_groups": [len(self.groups.labels)]})
+        return super().tidy(conf_level)
 
     def predict(
         self, times: npt.ArrayLike, *, type: HazardPrediction = "cumulative_hazard", conf_level: float = 0.95
@@ -96,45 +96,27 @@ class NelsonAalenFit(Result):
             risk just before the time).
         """
         check_option("type", type, HazardPrediction)
-        start = {"estimate": 0.0, "std_error": 0.0}
-        table = at_times(self.steps, times, self.groups, self.weights, by=["group"], start=start)
-        table = self._with_limits(table, conf_level)
+        table = super().predict(times, conf_level=conf_level)
         if type == "survival":
             survival = np.exp(-table["estimate"])
-            table = table.assign(
+            return table.assign(
                 estimate=survival,
                 std_error=survival * table["std_error"],
                 conf_low=np.exp(-table["conf_high"]),
                 conf_high=np.exp(-table["conf_low"]),
             )
-        return table[["group", "time", "estimate", "std_error", "conf_low", "conf_high", "n_risk"]]
-
-    def plot(self, ax: Axes | None = None, *, time_label: str | None = None) -> Axes:
-        """Curves with pointwise limits and the numbers at risk below; `time_label` should name the unit."""
-        from dxa_causal.plots.survival import step_curves
-
-        return step_curves(
-            self.tidy(),
-            at_risk=risk_table(self.groups, self.weights),
-            time_label=time_label or self.groups.outcome.time_name,
-            value_label="Cumulative hazard",
-            start=0.0,
-            ax=ax,
-        )
+        return table
 
     def summary(self, conf_level: float = 0.95) -> Summary:
         """Events and the cumulative hazard at the last time, per group."""
         table = last_values(self.tidy(conf_level), by=["group"])
         return Summary(self.title, [table], [f"limits on the {self.conf_type} scale", *self._notes()])
 
-    def _with_limits(self, table: pd.DataFrame, conf_level: float) -> pd.DataFrame:
-        check_conf_level(conf_level)
-        z = float(special.ndtri(0.5 + conf_level / 2))
-        h, se = table["estimate"].to_numpy(), table["std_error"].to_numpy()
-        if self.conf_type == "plain":
-            return table.assign(conf_low=np.maximum(h - z * se, 0.0), conf_high=h + z * se)
-        factor = np.exp(z * np.divide(se, h, out=np.zeros_like(h), where=h > 0))
-        return table.assign(conf_low=h / factor, conf_high=h * factor)
+    def _limits(self, estimate: FloatArray, std_error: FloatArray, conf_level: float) -> tuple[FloatArray, FloatArray]:
+        if self.conf_type == "log":
+            return positive_limits(estimate, std_error, conf_level)
+        half = float(special.ndtri(0.5 + conf_level / 2)) * std_error
+        return np.maximum(estimate - half, 0.0), estimate + half
 
 
 def nelson_aalen(

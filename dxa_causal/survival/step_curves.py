@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +12,80 @@ import pandas as pd
 from scipy import special
 
 from dxa_causal._core.errors import OptionError, PredictorError, shown
-from dxa_causal._core.options import ConfType
+from dxa_causal._core.options import ConfType, check_conf_level
 from dxa_causal._core.warnings import AllCensoredWarning, HorizonWarning, RiskSetWarning, warn
 from dxa_causal._design import Groups
+from dxa_causal.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+
+class StepCurves(Result):
+    """Base of estimates that are a step curve per group."""
+
+    start: ClassVar[float]  # value before the first step
+    value_label: ClassVar[str]
+    by: ClassVar[list[str]] = ["group"]  # columns that name a curve
+
+    groups: Groups
+    steps: pd.DataFrame
+    weights: str | None
+    n_events: int
+
+    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
+        """One row per group (and cause) and exit time: n_risk, n_event, estimate, std_error, limits."""
+        if exponentiate:
+            raise OptionError(f"exponentiate=True has no meaning for a {self.estimand}")
+        return self._with_limits(self.steps, conf_level)
+
+    def glance(self) -> pd.DataFrame:
+        """One row: nobs, n_events, n_groups."""
+        return pd.DataFrame({"nobs": [self.nobs], "n_events": [self.n_events], "n_groups": [len(self.groups.labels)]})
+
+    def predict(self, times: npt.ArrayLike, *, conf_level: float = 0.95) -> pd.DataFrame:
+        """Value of every curve at given times, right-continuous.
+
+        Parameters
+        ----------
+        times : (k,) array_like
+        conf_level : float
+
+        Returns
+        -------
+        DataFrame
+            group, time, (cause,) estimate, std_error, conf_low, conf_high,
+            n_risk (at risk just before the time).
+        """
+        start = {"estimate": self.start, "std_error": 0.0}
+        table = at_times(self.steps, times, self.groups, self.weights, by=self.by, start=start)
+        table = self._with_limits(table, conf_level)
+        return table[["group", "time", *self.by[1:], "estimate", "std_error", "conf_low", "conf_high", "n_risk"]]
+
+    def plot(self, ax: Axes | None = None, *, time_label: str | None = None) -> Axes:
+        """Curves with pointwise limits and the numbers at risk below; `time_label` should name the unit."""
+        from dxa_causal.plots.survival import step_curves
+
+        return step_curves(
+            self.tidy(),
+            at_risk=risk_table(self.groups, self.weights),
+            time_label=time_label or self.groups.outcome.time_name,
+            value_label=self.value_label,
+            start=self.start,
+            ax=ax,
+        )
+
+    def _with_limits(self, table: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+        check_conf_level(conf_level)
+        low, high = self._limits(table["estimate"].to_numpy(), table["std_error"].to_numpy(), conf_level)
+        return table.assign(conf_low=low, conf_high=high)
+
+    @abc.abstractmethod
+    def _limits(self, estimate: FloatArray, std_error: FloatArray, conf_level: float) -> tuple[FloatArray, FloatArray]:
+        """Pointwise limits."""
 
 
 def check_times(times: npt.ArrayLike) -> FloatArray:
@@ -192,6 +261,13 @@ def _is_number(label: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def positive_limits(h: FloatArray, se: FloatArray, conf_level: float) -> tuple[FloatArray, FloatArray]:
+    """Limits of a positive number, symmetric on the scale of its logarithm; zero where it is zero."""
+    z = float(special.ndtri(0.5 + conf_level / 2))
+    factor = np.exp(z * np.divide(se, h, out=np.zeros_like(h), where=h > 0))
+    return h / factor, h * factor
 
 
 def probability_limits(
