@@ -267,9 +267,9 @@ def _read_outcome(text: str, frame: pd.DataFrame, causes: bool) -> SurvivalOutco
     if is_survival(text):
         return read_survival(text, frame, causes=causes)
     if text in frame.columns:
-        return frame[text]
+        return frame[text].copy()  # a large frame is a view of the user's
     if text.startswith("`") and text.strip("`") in frame.columns:
-        return frame[text.strip("`")]
+        return frame[text.strip("`")].copy()
     try:
         values = Formula(f"0 + {quote_dotted('{' + text + '}', list(frame.columns))}").get_model_matrix(
             frame, output="pandas", na_action="raise"

@@ -13,7 +13,7 @@ from dxa_causal._core.warnings import AllCensoredWarning, ConvergenceWarning, Ov
 from dxa_causal._design import Design
 from dxa_causal._numerics.times import RankedTimes
 from dxa_causal.results import HypothesisTest
-from dxa_causal.survival._kernels.cox import CoxEstimate
+from dxa_causal.survival._kernels.newton import CoxEstimate
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -22,13 +22,13 @@ from dxa_causal.survival._kernels.cox import (
     EFRON,
     FREQUENCY,
     CoxData,
-    CoxEstimate,
     cumulate,
     increments,
     maximise,
     prepare,
     score_residuals,
 )
+from dxa_causal.survival._kernels.newton import CoxEstimate
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
 from dxa_causal.survival._kernels.time_varying import maximise_time_varying
 from dxa_causal.survival.checks import (

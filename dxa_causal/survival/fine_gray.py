@@ -19,9 +19,10 @@ from dxa_causal._design import Design, SurvivalOutcome, build_design, refuse_col
 from dxa_causal._numerics.times import RankedTimes, rank_times
 from dxa_causal.results import Provenance, read_only
 from dxa_causal.results.provenance import format_call
-from dxa_causal.survival._kernels.cox import BRESLOW, EFRON, CoxEstimate
+from dxa_causal.survival._kernels.cox import BRESLOW, EFRON
 from dxa_causal.survival._kernels.fine_gray import EventSums, FineGrayData, event_sums, maximise, prepare
 from dxa_causal.survival._kernels.fine_gray_influence import hazard_moments, score_influence
+from dxa_causal.survival._kernels.newton import CoxEstimate
 from dxa_causal.survival.checks import refuse_empty_intervals, report_convergence, stratum_codes
 from dxa_causal.survival.hazard_ratios import HazardRatios
 from dxa_causal.survival.predicted_curves import PredictedCurves

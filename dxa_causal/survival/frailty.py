@@ -19,7 +19,7 @@ from dxa_causal._design.rows import complete_rows
 from dxa_causal._numerics.times import rank_times
 from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, read_only, wald_columns
 from dxa_causal.results.provenance import format_call
-from dxa_causal.survival._kernels.cox import BRESLOW, EFRON, CoxEstimate, maximise, prepare
+from dxa_causal.survival._kernels.cox import BRESLOW, EFRON, maximise, prepare
 from dxa_causal.survival._kernels.frailty import PenalisedEstimate, invert
 from dxa_causal.survival._kernels.frailty_sums import Levels, build_levels
 from dxa_causal.survival._kernels.frailty_variance import (
@@ -33,6 +33,7 @@ from dxa_causal.survival._kernels.frailty_variance import (
     reml_score,
     solve,
 )
+from dxa_causal.survival._kernels.newton import CoxEstimate
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
 from dxa_causal.survival.checks import refuse_empty_intervals, report_convergence, stratum_codes, warn_empty_strata
 from dxa_causal.survival.hazard_ratios import HazardRatios

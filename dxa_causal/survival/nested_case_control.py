@@ -16,8 +16,9 @@ from dxa_causal._design import Design, build_design, refuse_collinear, to_pandas
 from dxa_causal._numerics.times import RankedTimes
 from dxa_causal.results import HypothesisTest, Provenance, read_only
 from dxa_causal.results.provenance import format_call
-from dxa_causal.survival._kernels.cox import BRESLOW, CoxEstimate, maximise, prepare
+from dxa_causal.survival._kernels.cox import BRESLOW, maximise, prepare
 from dxa_causal.survival._kernels.exact import maximise_exact
+from dxa_causal.survival._kernels.newton import CoxEstimate
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
 from dxa_causal.survival.checks import chi_square_test, report_convergence
 from dxa_causal.survival.hazard_ratios import HazardRatios

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy.typing as npt
 import pandas as pd
@@ -14,20 +15,23 @@ from dxa_causal._design import SurvivalOutcome, to_pandas
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from dxa_causal.plots.survival import CurveType
+
 MOST = 24  # more curves cannot be told apart
 
 
-class PredictedCurves:
+class PredictedCurves(abc.ABC):
     """Mixin of fits whose ``predict(new, type=...)`` gives curves."""
 
     curve: ClassVar[str] = "survival"
 
+    @abc.abstractmethod
     def _outcome(self) -> SurvivalOutcome:
-        raise NotImplementedError
+        """Times of the rows analysed."""
 
-    def predict(self, new: Any = None, *, type: str = "lp", times: npt.ArrayLike | None = None) -> pd.DataFrame:
+    @abc.abstractmethod
+    def predict(self, new: Any = None, *, type: str = ..., times: npt.ArrayLike | None = None) -> pd.DataFrame:
         """Predict; each fit says what."""
-        raise NotImplementedError
 
     def plot_prediction(
         self,
@@ -61,7 +65,7 @@ class PredictedCurves:
         outcome = self._outcome()
         return predicted_curves(
             self.predict(new, type=kind),
-            type=kind,  # type: ignore[arg-type]  # predict has refused any other
+            type=cast("CurveType", kind),  # predict has refused any other
             labels=labels,
             origin=0.0 if outcome.entry is None else float(outcome.entry.min()),
             time_label=time_label or outcome.time_name,

@@ -60,7 +60,7 @@ def _value(node: ast.expr, t: FloatArray, text: str) -> FloatArray:
         case ast.Name(id="t"):
             return t
         case ast.Constant(value=int() | float() as number):
-            return np.float64(number)  # type: ignore[return-value]  # a scalar broadcasts like an array
+            return np.asarray(number, dtype=np.float64)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
             return _OPERATORS[type(op)](_value(left, t, text), _value(right, t, text))
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _OPERATORS:

@@ -149,9 +149,9 @@ def test_missing_rows_are_counted(sample):
 
 
 def test_refusals(cohort, sample):
-    fit = lambda data=sample, formula="Surv(edrel, rel) ~ years", **o: case_cohort(  # noqa: E731
-        formula, data, **{"subcohort": "sub", "cohort_size": 4028} | o
-    )
+    def fit(data=sample, formula="Surv(edrel, rel) ~ years", **options):
+        return case_cohort(formula, data, **{"subcohort": "sub", "cohort_size": 4028} | options)
+
     with pytest.raises(OutcomeError, match=r"2874 rows are neither cases nor in the subcohort 'sub', first row"):
         fit(cohort)
     with pytest.raises(OutcomeError, match="no event"):

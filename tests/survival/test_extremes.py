@@ -162,3 +162,19 @@ def test_no_pair_to_compare():
     assert np.isnan(fit.glance()["concordance"][0])
     with pytest.raises(errors.OutcomeError, match="no pair of rows is comparable"):
         s.concordance(fit)
+
+
+def test_a_design_holds_no_view_of_the_data(monkeypatch):
+    """What a user changes in place after a fit must not reach into it."""
+    from dxa_causal._design import build_design, matrix
+
+    monkeypatch.setattr(matrix, "LARGE", 10)
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"y": rng.normal(size=50), "x": rng.normal(size=50), "w": np.ones(50)})
+    designs = [build_design(f"y ~ {right}", data, arguments={"weights": "w"}) for right in ("x", "log(x + 10)")]
+    before = [(d.outcome.copy(), d.rows.frame.copy(), d.x.copy()) for d in designs]
+    data.loc[:, :] = 7.0
+    for design, (outcome, frame, x) in zip(designs, before, strict=True):
+        pd.testing.assert_series_equal(design.outcome, outcome)
+        pd.testing.assert_frame_equal(design.rows.frame, frame)
+        np.testing.assert_array_equal(design.x, x)

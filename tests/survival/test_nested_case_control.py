@@ -237,8 +237,8 @@ def test_rows_of_one_person():
     whole = sample_controls("Surv(start, stop, died)", data, m=3, id="person", seed=1)
     cut = sample_controls("Surv(start, stop, died)", halves, m=3, id="person", seed=1)
     assert not cut.duplicated(["matched_set", "person"]).any()
-    size = lambda d: d.query("case == 1").set_index("person")["n_eligible"].sort_index()  # noqa: E731
-    pd.testing.assert_series_equal(size(cut), size(whole))
+    sizes = [d.query("case == 1").set_index("person")["n_eligible"].sort_index() for d in (cut, whole)]
+    pd.testing.assert_series_equal(*sizes)
     with pytest.raises(
         OutcomeError, match=r"overlap another row of the same 'person'.*write Surv\(start, stop, event\)"
     ):

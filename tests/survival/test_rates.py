@@ -331,15 +331,17 @@ def test_several_groups_and_a_group_without_events():
 
 
 def test_rate_ratio_refusals(mgus2):
-    ratio = lambda formula="Surv(futime, death) ~ sex", d=mgus2, **o: rate_ratio(formula, d, **o)  # noqa: E731
+    def ratio(formula="Surv(futime, death) ~ sex", data=mgus2, **options):
+        return rate_ratio(formula, data, **options)
+
     with pytest.raises(OptionError, match="name one column whose groups are compared"):
         ratio("Surv(futime, death) ~ 1")
     with pytest.raises(OptionError, match="conf_method='exact' is not there for a ratio pooled over strata"):
         ratio(strata="pstat", conf_method="exact")
     with pytest.raises(PredictorError, match="'sex' has one value"):
-        ratio(d=mgus2.query("sex == 'F'"))
+        ratio(data=mgus2.query("sex == 'F'"))
     with pytest.raises(OutcomeError, match="no event"):
-        ratio(d=mgus2.assign(death=0))
+        ratio(data=mgus2.assign(death=0))
     with pytest.raises(FormulaError, match="not expressions"):
         ratio("Surv(futime, death) ~ np.log(age)")
 
@@ -396,7 +398,9 @@ def test_smr_from_a_column(method, mgus2):
 
 
 def test_smr_refusals(mgus2):
-    fit = lambda **o: smr("Surv(futime, death) ~ 1", mgus2, **o)  # noqa: E731
+    def fit(**options):
+        return smr("Surv(futime, death) ~ 1", mgus2, **options)
+
     one_period = _rates().query("period == 0").drop(columns="period")
     with pytest.raises(OptionError, match="give either expected= "):
         fit()

@@ -163,7 +163,10 @@ def test_bad_input(frames):
 @pytest.mark.parametrize("model", ["andersen-gill", "pwp-total", "pwp-gap", "wlw"])
 def test_the_order_must_count_events(model, frames):
     cgd = frames["cgd"].reset_index(drop=True)
-    fit = lambda order, data=cgd, **o: s.recurrent(CGD, data, id="id", model=model, order=order, **o)  # noqa: E731
+
+    def fit(order, data=cgd, **options):
+        return s.recurrent(CGD, data, id="id", model=model, order=order, **options)
+
     plain = s.recurrent(CGD, cgd, id="id", model=model)
     np.testing.assert_array_equal(fit("enum").coefficients, plain.coefficients)
     i = int(np.flatnonzero((cgd["enum"] == 2) & (cgd["tstart"] > 0))[0])
@@ -192,7 +195,9 @@ def test_rows_that_take_no_part_are_counted(frames):
 
 @pytest.mark.filterwarnings("ignore::dxa_causal._core.warnings.SeparationWarning")
 def test_too_few_for_effects_by_event(frames):
-    fit = lambda **o: s.recurrent(CGD, frames["cgd"], id="id", model="pwp-total", by_event=True, **o)  # noqa: E731
+    def fit(**options):
+        return s.recurrent(CGD, frames["cgd"], id="id", model="pwp-total", by_event=True, **options)
+
     with pytest.raises(CollinearityError, match=r"Event 5 \(3 rows\): 'treat.*' is constant.*max_events=4$"):
         fit()
     assert fit(max_events=4).numbers == (1, 2, 3, 4) * 2

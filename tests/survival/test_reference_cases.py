@@ -346,18 +346,24 @@ def test_additive_hazards_tests(frames, cases):
 def test_frailty(frames, cases):
     want = cases["cox_frailty_gamma"]
     fit = s.cox_frailty("Surv(time, status) ~ age + sex", frames["kidney"], frailty="id", distribution="gamma")
-    # R's search for theta stopped short of the maximum: at least as likely, and as near as that;
-    # test_frailty.py compares with R at the same theta and after a longer search
+    # R stops before the maximum: ours is more likely, and as near as R's own accuracy (theta 1e-4, coefficients a
+    # hundredth of their standard error); test_frailty.py compares with R at the same theta and after a longer search
     assert fit.log_likelihood_marginal > want["c_loglik"]
-    assert fit.theta == pytest.approx(want["theta"], rel=0.03)
-    np.testing.assert_allclose(fit.coefficients, list(want["coef"].values()), rtol=0.01)
+    assert fit.theta == pytest.approx(want["theta"], rel=1e-4)
+    assert _apart(fit, want) < 0.01
     want = cases["cox_frailty_gauss"]
     fit = s.cox_frailty("Surv(time, status) ~ age + sex", frames["kidney"], frailty="id", distribution="gaussian")
-    assert fit.theta == pytest.approx(want["theta"], rel=1e-3)
-    np.testing.assert_allclose(fit.coefficients, list(want["coef"].values()), rtol=1e-3)
+    assert fit.theta == pytest.approx(want["theta"], rel=1e-4)
+    assert _apart(fit, want) < 1e-4
     want = cases["cox_frailty_coxme"]
     ml = s.cox_frailty(
         "Surv(time, status) ~ age + sex", frames["kidney"], frailty="id", distribution="gaussian", method="ml"
     )
-    assert ml.theta == pytest.approx(want["var"], rel=1e-2)
-    np.testing.assert_allclose(ml.coefficients, list(want["coef"].values()), rtol=1e-2)
+    # coxme stopped 6e-6 of log-likelihood below the maximum
+    assert ml.theta == pytest.approx(want["var"], rel=3e-3)
+    assert _apart(ml, want) < 2e-3
+
+
+def _apart(fit, want):
+    """Largest distance of the coefficients, in standard errors."""
+    return np.max(np.abs(fit.coefficients - list(want["coef"].values())) / fit.std_error)

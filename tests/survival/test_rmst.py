@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 import dxa_causal as dc
@@ -380,10 +381,9 @@ def test_plots(arms):
 
 
 def test_names_that_need_quoting_and_polars_frames(arms):
-    polars = pytest.importorskip("polars")
     lung = arms["lung"].assign(**{"the arm": lambda d: d["arm"], "an.arm": lambda d: d["arm"]})
     want = s.rmst("Surv(time, status) ~ arm + age", lung, tau=365).tidy().iloc[:, 1:]
     for name, text in (("the arm", "`the arm`"), ("an.arm", "an.arm")):
-        fit = s.rmst(f"Surv(time, status) ~ {text}", polars.from_pandas(lung), tau=365, covariates="age")
+        fit = s.rmst(f"Surv(time, status) ~ {text}", pl.from_pandas(lung), tau=365, covariates="age")
         assert fit.terms == (name, "age", "Intercept")
         pd.testing.assert_frame_equal(fit.tidy().iloc[:, 1:], want)

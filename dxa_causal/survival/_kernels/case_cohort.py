@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dxa_causal._numerics.times import RankedTimes
-from dxa_causal.survival._kernels.cox import EFRON, CoxData, CoxEstimate, maximise, prepare, score_residuals
+from dxa_causal.survival._kernels.cox import EFRON, CoxData, maximise, prepare, score_residuals
+from dxa_causal.survival._kernels.newton import CoxEstimate
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
 
 FloatArray = npt.NDArray[np.float64]

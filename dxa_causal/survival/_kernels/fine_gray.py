@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from dxa_causal._core.jit import kernel, warms
 from dxa_causal._numerics.times import RankedTimes, rank_times
-from dxa_causal.survival._kernels.cox import BRESLOW, CoxEstimate, CoxIncrements, efron_sums, newton
+from dxa_causal.survival._kernels.cox import BRESLOW, CoxIncrements, efron_sums
+from dxa_causal.survival._kernels.newton import CoxEstimate, newton
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

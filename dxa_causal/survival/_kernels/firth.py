@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from dxa_causal._core.jit import inner, kernel, warms
 from dxa_causal._numerics.times import rank_times
-from dxa_causal.survival._kernels.cox import BRESLOW, EFRON, CoxData, CoxEstimate, cox_derivatives, prepare
+from dxa_causal.survival._kernels.cox import BRESLOW, EFRON, CoxData, cox_derivatives, prepare
+from dxa_causal.survival._kernels.newton import CoxEstimate
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
 
 FloatArray = npt.NDArray[np.float64]

@@ -13,14 +13,8 @@ import numpy.typing as npt
 
 from dxa_causal._core.jit import inner, kernel, warms
 from dxa_causal._numerics.times import rank_times
-from dxa_causal.survival._kernels.cox import (
-    EFRON,
-    CoxData,
-    CoxEstimate,
-    efron_sums,
-    newton,
-    prepare,
-)
+from dxa_causal.survival._kernels.cox import EFRON, CoxData, efron_sums, prepare
+from dxa_causal.survival._kernels.newton import CoxEstimate, newton
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
 
 FloatArray = npt.NDArray[np.float64]
