@@ -2,7 +2,17 @@
 
 from dxa_causal._design.collinear import refuse_collinear
 from dxa_causal._design.groups import Groups, read_groups
+from dxa_causal._design.interval import IntervalOutcome
 from dxa_causal._design.matrix import Design, build_design, to_pandas
 from dxa_causal._design.outcome import SurvivalOutcome
 
-__all__ = ["Design", "Groups", "SurvivalOutcome", "build_design", "read_groups", "refuse_collinear", "to_pandas"]
+__all__ = [
+    "Design",
+    "Groups",
+    "IntervalOutcome",
+    "SurvivalOutcome",
+    "build_design",
+    "read_groups",
+    "refuse_collinear",
+    "to_pandas",
+]

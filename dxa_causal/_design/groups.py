@@ -13,8 +13,9 @@ import pandas as pd
 
 from dxa_causal._core.errors import FormulaError, PredictorError
 from dxa_causal._core.options import Missing, check_option
+from dxa_causal._design.interval import is_interval, read_interval, with_bounds
 from dxa_causal._design.matrix import plain_types, selected_columns, to_pandas
-from dxa_causal._design.outcome import SurvivalOutcome, coding_notes, read_survival
+from dxa_causal._design.outcome import coding_notes, read_survival
 from dxa_causal._design.parse import parse
 from dxa_causal._design.rows import Rows, complete_rows
 from dxa_causal.results import Provenance
@@ -28,7 +29,7 @@ class Groups:
 
     Attributes
     ----------
-    outcome : SurvivalOutcome
+    outcome : SurvivalOutcome or IntervalOutcome
     codes : (n,) ndarray of int64
         Group of each row.
     labels : tuple
@@ -39,7 +40,7 @@ class Groups:
     rows : Rows
     """
 
-    outcome: SurvivalOutcome
+    outcome: Any
     codes: npt.NDArray[np.int64]
     labels: tuple[Any, ...]
     names: list[str]
@@ -63,8 +64,9 @@ def read_groups(
     arguments: Mapping[str, str | None] | None = None,
     missing: Missing = "drop",
     causes: bool = False,
+    interval: bool = False,
 ) -> Groups:
-    """Read ``Surv(...) ~ a + b``: every combination of the columns is a group; `causes` as in `build_design`."""
+    """Read ``Surv(...) ~ a + b``: every combination of the columns is a group; `causes`, `interval`: `build_design`."""
     check_option("missing", missing, Missing)
     frame = to_pandas(data)
     parts = parse(formula)
@@ -80,8 +82,14 @@ def read_groups(
             )
         names.append(word)
     used = selected_columns(parts.outcome, " + ".join(f"`{n}`" for n in names), frame, arguments or {})
-    rows = complete_rows(plain_types(frame[used]), missing=missing)
-    outcome = read_survival(parts.outcome, rows.frame, causes=causes)
+    picked = plain_types(frame[used])
+    by_interval = interval and is_interval(parts.outcome, picked)
+    rows = complete_rows(with_bounds(parts.outcome, picked) if by_interval else picked, missing=missing)
+    outcome: Any
+    if by_interval:
+        outcome = read_interval(parts.outcome, rows.frame)
+    else:
+        outcome = read_survival(parts.outcome, rows.frame, causes=causes)
     if not names:
         return Groups(outcome, np.zeros(len(rows.frame), dtype=np.int64), ("all",), names, rows)
     n_groups = int(rows.frame.groupby(names, observed=True).ngroups)

@@ -27,6 +27,7 @@ from dxa_causal._core.errors import (
     shown,
 )
 from dxa_causal._core.options import Missing, check_option
+from dxa_causal._design.interval import IntervalOutcome, is_interval, read_interval, with_bounds
 from dxa_causal._design.outcome import SurvivalOutcome, coding_notes, is_survival, read_survival
 from dxa_causal._design.parse import Parts, parse
 from dxa_causal._design.rows import LARGE, Rows, columns_used, complete_rows, quote_dotted
@@ -64,8 +65,10 @@ class Design:
     coding : ModelSpec or None
         How the right side was coded; None when it is a sum of columns of
         numbers, which need no coding.
-    outcome : SurvivalOutcome or Series or None
+    outcome : SurvivalOutcome or IntervalOutcome or Series or None
         Checked survival outcome, or the values of another left side.
+    beside : IntervalOutcome or None
+        An interval-censored outcome beside that of the formula.
     """
 
     parts: Parts
@@ -73,8 +76,9 @@ class Design:
     terms: list[str]
     rows: Rows
     coding: ModelSpec | None
-    outcome: SurvivalOutcome | pd.Series | None
+    outcome: SurvivalOutcome | IntervalOutcome | pd.Series | None
     intercept: bool
+    beside: IntervalOutcome | None = None
 
     @property
     def index(self) -> pd.Index:
@@ -86,6 +90,13 @@ class Design:
         """The outcome, known to be a survival outcome."""
         if not isinstance(self.outcome, SurvivalOutcome):
             raise FormulaError(f"the left side {self.parts.outcome!r} must be Surv(time, event)")
+        return self.outcome
+
+    @cached_property
+    def interval(self) -> IntervalOutcome:
+        """The outcome, known to be interval-censored."""
+        if not isinstance(self.outcome, IntervalOutcome):
+            raise FormulaError(f"the left side {self.parts.outcome!r} must be Surv(left, right, type='interval')")
         return self.outcome
 
     @cached_property
@@ -191,6 +202,8 @@ def build_design(
     missing: Missing = "drop",
     intercept: bool = False,
     causes: bool = False,
+    interval: bool = False,
+    beside: str | None = None,
 ) -> Design:
     """Read a formula against a frame.
 
@@ -208,16 +221,34 @@ def build_design(
         one level, and dropped for models without one.
     causes : bool
         The event may name several causes; see `SurvivalOutcome`.
+    interval : bool
+        The outcome may also be ``Surv(left, right, type='interval')``.
+    beside : str, optional
+        An interval-censored outcome beside that of the formula, on the same rows.
     """
     check_option("missing", missing, Missing)
     frame = to_pandas(data)
     parts = parse(formula)
     used = selected_columns(parts.outcome, parts.fixed, frame, arguments or {})
+    if beside is not None:
+        used = list(dict.fromkeys([*used, *selected_columns(beside, "1", frame, {})]))
     large = len(frame) > LARGE
     # a large frame is copied once, into the design matrix
     picked = pd.DataFrame({name: frame[name] for name in used}, copy=False) if large and used else frame[used]
-    rows = complete_rows(plain_types(picked), missing=missing)
-    outcome = _read_outcome(parts.outcome, rows.frame, causes)
+    picked = plain_types(picked)
+    intervals = [text for text in (parts.outcome if interval else "", beside) if text and is_interval(text, picked)]
+    for text in intervals:
+        picked = with_bounds(text, picked)
+    rows = complete_rows(picked, missing=missing)
+    if parts.outcome in intervals:
+        outcome: Any = read_interval(parts.outcome, rows.frame)
+    else:
+        outcome = _read_outcome(parts.outcome, rows.frame, causes)
+    second = None
+    if beside is not None:
+        if beside not in intervals:
+            raise FormulaError(f"{beside!r} must be Surv(left, right, type='interval')")
+        second = read_interval(beside, rows.frame)
     fixed = columns_used(parts.fixed, frame.columns)
     kinds = rows.frame.dtypes
     others = [name for name in fixed if not _is_number(kinds[name])]
@@ -240,7 +271,7 @@ def build_design(
         x = _strip_intercept(np.asarray(matrix, dtype=np.float64), intercept)
         terms = terms if intercept else terms[1:]
     _refuse_non_finite(x, terms, rows.frame.index)
-    return Design(parts, x, terms, rows, coding, outcome, intercept)
+    return Design(parts, x, terms, rows, coding, outcome, intercept, second)
 
 
 def selected_columns(outcome: str, fixed: str, frame: pd.DataFrame, arguments: Mapping[str, str | None]) -> list[str]:

@@ -112,11 +112,14 @@ def read_survival(text: str, frame: pd.DataFrame, *, causes: bool = False) -> Su
     ``age + futime / 12``). With `causes` the event may be 0 = censored and 1,
     2, ... = causes, or a categorical whose first category is censoring.
     """
-    arguments, kind = _surv_arguments(text, frame)
+    arguments, kind = surv_arguments(text, frame)
     names = [ast.unparse(a) for a in arguments]
-    values = [_evaluate(a, frame, text) for a in arguments]
+    values = [evaluate(a, frame, text) for a in arguments]
     if kind not in (None, "right", "counting"):
-        raise OutcomeError(f"{text}: type={kind!r} is not taken by this model; use right-censored or start-stop times")
+        raise OutcomeError(
+            f"{text}: type={kind!r} is not taken here; use right-censored or start-stop times, or one of interval_cox, "
+            "turnbull and parametric for intervals"
+        )
     if len(values) == 2:
         entry, (time, event), (time_name, event_name) = None, values, names
     elif len(values) == 3:
@@ -125,10 +128,10 @@ def read_survival(text: str, frame: pd.DataFrame, *, causes: bool = False) -> Su
         entry = _times(entry, names[0], frame.index)
     else:
         raise FormulaError(f"{text}: write Surv(time, event) or Surv(entry, time, event)")
-    times = _times(time, _original(time_name, frame), frame.index)
+    times = _times(time, original_name(time_name, frame), frame.index)
     labels: tuple[Any, ...] = (1,)
     censored: Any = 0
-    event_name = _original(event_name, frame)
+    event_name = original_name(event_name, frame)
     if causes:
         events, labels, censored = _causes(event, event_name, frame.index)
     else:
@@ -144,18 +147,21 @@ def read_survival(text: str, frame: pd.DataFrame, *, causes: bool = False) -> Su
                 f"{text}: entry must come before exit; {late.size} rows do not, first row {shown(frame.index[i])} with "
                 f"entry {entry[i]:g} and exit {times[i]:g}{equal}"
             )
-    return SurvivalOutcome(times, events, entry, _original(time_name, frame), event_name, labels, censored)
+    return SurvivalOutcome(times, events, entry, original_name(time_name, frame), event_name, labels, censored)
 
 
 def _placeholder(i: int) -> str:
     return f"_column_{i}_"
 
 
-def _original(name: str, frame: pd.DataFrame) -> str:
-    return re.sub(r"_column_(\d+)_", lambda m: str(frame.columns[int(m[1])]), name)
+def original_name(name: str, frame: pd.DataFrame, *, quoted: bool = False) -> str:
+    """Text of an argument with the columns under their own names, in backticks where asked."""
+    mark = "`" if quoted else ""
+    return re.sub(r"_column_(\d+)_", lambda m: f"{mark}{frame.columns[int(m[1])]}{mark}", name)
 
 
-def _surv_arguments(text: str, frame: pd.DataFrame) -> tuple[list[ast.expr], str | None]:
+def surv_arguments(text: str, frame: pd.DataFrame) -> tuple[list[ast.expr], str | None]:
+    """Arguments of a ``Surv(...)``, columns of difficult names replaced by placeholders, and its type."""
     safe = text
     for i, column in sorted(enumerate(map(str, frame.columns)), key=lambda c: -len(c[1])):
         safe = safe.replace(f"`{column}`", _placeholder(i))
@@ -175,7 +181,8 @@ def _surv_arguments(text: str, frame: pd.DataFrame) -> tuple[list[ast.expr], str
     return list(call.args), kind
 
 
-def _evaluate(node: ast.expr, frame: pd.DataFrame, text: str) -> Any:
+def evaluate(node: ast.expr, frame: pd.DataFrame, text: str) -> Any:
+    """Value of an argument of ``Surv(...)``."""
     match node:
         case ast.Name(id=name):
             if held := re.fullmatch(r"_column_(\d+)_", name):
@@ -184,13 +191,13 @@ def _evaluate(node: ast.expr, frame: pd.DataFrame, text: str) -> Any:
         case ast.Constant(value=value):
             return value
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            return _BINARY[type(op)](_evaluate(left, frame, text), _evaluate(right, frame, text))
+            return _BINARY[type(op)](evaluate(left, frame, text), evaluate(right, frame, text))
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
-            return _COMPARE[type(op)](_evaluate(left, frame, text), _evaluate(right, frame, text))
+            return _COMPARE[type(op)](evaluate(left, frame, text), evaluate(right, frame, text))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_evaluate(operand, frame, text)
+            return -evaluate(operand, frame, text)
         case ast.UnaryOp(op=ast.Invert(), operand=operand):
-            return ~_evaluate(operand, frame, text)
+            return ~evaluate(operand, frame, text)
     raise FormulaError(
         f"{text}: {ast.unparse(node)!r} cannot stand in Surv(); use columns, numbers, + - * / and comparisons"
     )
