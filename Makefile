@@ -44,11 +44,12 @@ docs: setup
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 bench: setup
-	$(BIN)/python -m tests.benchmarks.survival
+	for part in survival survival_two evaluation learners imputation; do $(BIN)/python -m tests.benchmarks.$$part || exit 1; done
 
 simulations: setup
 	$(BIN)/python -m tests.simulations.known_effect
-	$(BIN)/python -m tests.simulations.survival
+	for part in survival interval_censoring parametric multi_state illness_death evaluation calibration imputation selection; do \
+		$(BIN)/python -m tests.simulations.$$part || exit 1; done
 
 clean:
 	rm -rf build $(VENV) $(OUT) docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

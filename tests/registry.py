@@ -45,6 +45,16 @@ def _visits():
     return pd.DataFrame(columns).assign(arm=person % 2, age=50.0 + rng.normal(size=40)[person])
 
 
+def _moves():
+    """The visits as moves to illness (1) and death (2)."""
+    return _visits().assign(state=lambda d: np.where(d["died"] == 1, 2, d["event"]))
+
+
+def _seen():
+    """The visits as what is seen at them."""
+    return _visits().assign(state=lambda d: 1 + d["event"])
+
+
 def _subcohort():
     cohort = _cohort().assign(sub=np.random.default_rng(1).random(800) < 0.3)
     return cohort[cohort["sub"] | cohort["died"].astype(bool)]
@@ -67,7 +77,60 @@ def _standardised(kind):
     return dc.survival.standardised_rate("Surv(time, died) ~ old", _weak(), standard=table)
 
 
+def _features():
+    rng = np.random.default_rng(1)
+    x = pd.DataFrame(rng.normal(size=(60, 4)), columns=["a", "b", "c", "d"])
+    return x, x["a"] + rng.normal(size=60)
+
+
+def _illness_death(**options):
+    people = dc.simulate.illness_death_cohort(250, seed=1)
+    onset = "Surv(last_free_age, first_seen_age, type='interval')"
+    death = "Surv(age_entry, age_end, died)"
+    return dc.survival.illness_death(ill=onset, death=death, covariates="C(sex) + grip_z", data=people, **options)
+
+
+def _halves():
+    """Two models made on one half of the cohort, and the other half."""
+    cohort = _cohort()
+    one = dc.survival.cox("Surv(time, died) ~ age", cohort.iloc[::2])
+    two = dc.survival.cox("Surv(time, died) ~ age + grip_kg", cohort.iloc[::2])
+    return {"age": one, "with grip": two}, cohort.iloc[1::2]
+
+
+def _make(frame):
+    return dc.survival.cox("Surv(time, died) ~ age + grip_kg", frame)
+
+
+def _binary():
+    cohort = _cohort()
+    return cohort, {"age": cohort["age"] / 100, "grip": 0.5 - cohort["grip_kg"] / 200}
+
+
+def _imputed():
+    cohort = _cohort()
+    cohort["grip_kg"] = cohort["grip_kg"].mask(cohort.index % 4 == 0)
+    return dc.imputation.chained(cohort, "Surv(time, died) ~ age + C(sex) + grip_kg", m=3, seed=1)
+
+
+ONSET = "Surv(left, right, type='interval')"
+
+
+def _onsets():
+    """150 people seen twice; half of those who fall ill do so between the visits."""
+    rng = np.random.default_rng(4)
+    arm, x = rng.integers(0, 2, 150), rng.normal(size=150)
+    onset, first = rng.exponential(2.0, 150) * np.exp(-0.5 * arm), rng.uniform(0.5, 1.5, 150)
+    second = first + rng.uniform(0.5, 1.5, 150)
+    left = np.where(onset > second, second, np.where(onset > first, first, 0.0))
+    right = np.where(onset > second, np.inf, np.where(onset > first, second, first))
+    return pd.DataFrame({"left": left, "right": right, "arm": arm, "x": x})
+
+
 RESULTS = {
+    "imputations": _imputed,
+    "pooled": lambda: dc.imputation.pool(_imputed(), lambda d: dc.survival.cox("Surv(time, died) ~ age + grip_kg", d)),
+    "selectors": lambda: dc.selection.compare({"lasso": dc.selection.ElasticNetSelector(cv=3)}, *_features(), cv=3),
     "cox": _cox,
     "cox robust": lambda: _cox(robust=True),
     "cox stratified": lambda: dc.survival.cox("Surv(time, died) ~ age + grip_kg", _cohort(), strata="sex"),
@@ -78,6 +141,13 @@ RESULTS = {
     "cox bootstrap": lambda: dc.survival.bootstrap(_cox(), n_resamples=60, seed=1),
     "proportional hazards": lambda: dc.survival.ph_test(_cox()),
     "anova": lambda: dc.survival.anova(_cox()),
+    "permutation importance": lambda: dc.survival.permutation_importance(
+        dc.survival.CoxNet(lambdas=[0.01]),
+        _cohort()[["age", "grip_kg"]],
+        dc.survival.survival_outcome("Surv(time, died)", _cohort()),
+        cv=3,
+        seed=1,
+    ),
     "concordance comparison": lambda: dc.survival.concordance([_cox(), _cox(ridge=50.0)]),
     "dose-response": lambda: dc.survival.dose_response(
         dc.survival.cox("Surv(time, died) ~ age + rcs(grip_kg, 4)", _cohort()), "grip_kg", reference=30
@@ -86,6 +156,8 @@ RESULTS = {
         "Surv(time, died) ~ age + C(sex)", _cohort(), frailty="race_ethnicity", theta=0.2
     ),
     "aalen": lambda: dc.survival.aalen_additive("Surv(time, died) ~ age + C(sex) + grip_kg", _cohort(), max_time=4),
+    "illness-death": _illness_death,
+    "illness-death splines": lambda: _illness_death(hazards="splines", knots=5, penalty=1e5),
     "lin-ying": lambda: dc.survival.lin_ying("Surv(time, died) ~ age + C(sex) + grip_kg", _cohort()),
     "recurrent": lambda: dc.survival.recurrent("Surv(start, stop, event) ~ arm + age", _visits(), id="id"),
     "recurrent by event": lambda: dc.survival.recurrent(
@@ -93,6 +165,11 @@ RESULTS = {
     ),
     "mean cumulative": lambda: dc.survival.mean_cumulative(
         "Surv(start, stop, event) ~ arm", _visits(), id="id", death="died"
+    ),
+    "multi-state": lambda: dc.survival.multi_state("Surv(start, stop, state) ~ arm + age", _moves(), id="id"),
+    "state occupation": lambda: dc.survival.state_occupation("Surv(start, stop, state) ~ arm", _moves(), id="id"),
+    "panel markov": lambda: dc.survival.panel_markov(
+        _seen(), state="state", time="stop", id="id", transitions={1: [2], 2: [1]}, covariates="arm"
     ),
     "kaplan-meier": lambda: dc.survival.kaplan_meier("Surv(time, died) ~ sex", _cohort()),
     "nelson-aalen": lambda: dc.survival.nelson_aalen("Surv(time, died) ~ sex", _cohort()),
@@ -116,6 +193,27 @@ RESULTS = {
     "attributable fraction in time": lambda: dc.survival.attributable_fraction(
         dc.survival.cox("Surv(time, died) ~ weak + age", _weak()), exposure="weak", times=[1, 3]
     ),
+    "parametric": lambda: dc.survival.parametric(
+        "Surv(time, died) ~ age + C(sex)", _cohort().query("time > 0"), distribution="loglogistic"
+    ),
+    "parametric odds": lambda: dc.survival.parametric(
+        "Surv(time, died) ~ age", _cohort().query("time > 0"), parameterisation="po", strata="sex"
+    ),
+    "royston-parmar": lambda: dc.survival.royston_parmar(
+        "Surv(time, died) ~ age + C(sex)", _cohort().query("time > 0"), knots=1
+    ),
+    "distributions": lambda: dc.survival.compare_distributions(
+        "Surv(time, died) ~ age", _cohort().query("time > 0"), distributions=["weibull", "lognormal"]
+    ),
+    "turnbull": lambda: dc.survival.turnbull(f"{ONSET} ~ arm", _onsets()),
+    "turnbull bootstrap": lambda: dc.survival.turnbull(
+        f"{ONSET} ~ 1", _onsets(), std_error="bootstrap", n_resamples=20, seed=1
+    ),
+    "interval cox": lambda: dc.survival.interval_cox(f"{ONSET} ~ arm + x", _onsets()),
+    "interval cox odds": lambda: dc.survival.interval_cox(f"{ONSET} ~ arm + x", _onsets(), model="po"),
+    "interval cox bootstrap": lambda: dc.survival.interval_cox(
+        f"{ONSET} ~ arm + x", _onsets(), std_error="bootstrap", n_resamples=20, seed=1
+    ),
     "case-cohort": lambda: dc.survival.case_cohort(
         "Surv(time, died) ~ age + C(sex)", _subcohort(), subcohort="sub", cohort_size=800
     ),
@@ -129,12 +227,31 @@ RESULTS = {
     "cross-validation": lambda: dc.survival.cross_validate(
         {"age": "Surv(time, died) ~ age", "grip": "Surv(time, died) ~ age + grip_kg"}, _cohort(), seed=1
     ),
+    "evaluation": lambda: dc.survival.evaluate(
+        {"age": _cox(), "weak": "grip_risk"}, _cohort().assign(grip_risk=lambda d: 1 / (1 + d["grip_kg"] / 10)), [2, 4]
+    ),
+    "calibration": lambda: dc.survival.calibration(*_halves(), horizon=3),
+    "calibration binary": lambda: dc.survival.calibration(
+        _binary()[1], outcome=_binary()[0]["died"], n_resamples=8, seed=1
+    ),
+    "d-calibration": lambda: dc.survival.d_calibration(*_halves()),
+    "decision curve": lambda: dc.survival.decision_curve(*_halves(), horizon=3, thresholds=[0.05, 0.1, 0.2]),
+    "reclassification": lambda: dc.survival.reclassification(*_halves(), horizon=3, cuts=[0.05, 0.1]),
+    "delong": lambda: dc.survival.delong("died", _binary()[1], data=_binary()[0]),
+    "royston d": lambda: dc.survival.royston_d(_cox()),
+    "optimism": lambda: dc.survival.optimism(_make, _cohort(), 3, n_resamples=4, seed=1),
+    "nested cross-validation": lambda: dc.survival.nested_cross_validation(
+        {"cox": _make}, _cohort(), 3, outcome="Surv(time, died)", folds=2, seed=1
+    ),
+    "internal-external": lambda: dc.survival.internal_external(_make, _cohort(), 3, site="sex"),
+    "subgroups": lambda: dc.survival.evaluate_subgroups(*_halves(), 3, by=["sex"]),
     "propensity": lambda: _weighted()[1],
     "mean difference": _mean_difference,
     "mr": lambda: dc.mr.estimate(_harmonised(), seed=1),
 }
 
 COEFFICIENTS = (
+    "pooled",
     "cox",
     "cox robust",
     "cox stratified",
@@ -148,6 +265,10 @@ COEFFICIENTS = (
     "pseudo regression",
     "case-cohort",
     "nested case-control",
+    "interval cox",
+    "interval cox odds",
+    "interval cox bootstrap",
+    "illness-death",
 )
 
 

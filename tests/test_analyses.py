@@ -31,6 +31,14 @@ SHOWN = {
         "Fine and Gray",
         "Mean time lived (RMST)",
     ],
+    "03_interval_censored_onset": [
+        "Turnbull",
+        "interval-censored Cox",
+        "onset_effects",
+        "Aalen-Johansen, onset known (simulation)",
+        "woman, weak grip",
+        "Hazards of the three transitions",
+    ],
 }
 
 

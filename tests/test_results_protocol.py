@@ -1,6 +1,8 @@
 """What every result must do, over all of them."""
 
+import copy
 import dataclasses
+import pickle
 import sys
 from pathlib import Path
 
@@ -56,6 +58,12 @@ def test_limits_widen_with_the_level(fit):
     known = narrow["estimate"].notna() & narrow["conf_low"].notna()
     assert (wide["conf_low"][known] <= narrow["conf_low"][known]).all()
     assert (wide["conf_high"][known] >= narrow["conf_high"][known]).all()
+
+
+def test_can_be_saved_and_copied(fit):
+    for again in (pickle.loads(pickle.dumps(fit)), copy.deepcopy(fit)):
+        pd.testing.assert_frame_equal(again.tidy(), fit.tidy())
+        assert dict(again.provenance.versions) == dict(fit.provenance.versions)
 
 
 def test_prints(fit):

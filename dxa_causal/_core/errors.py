@@ -50,6 +50,14 @@ class EmptyDataError(DxaCausalError):
     """No rows are left to analyse."""
 
 
+class LeakageError(DxaCausalError):
+    """Rows held out for validation have taken part in a choice made before."""
+
+
+class ImputationError(DxaCausalError):
+    """Missing values cannot be imputed, or estimates from completed data cannot be pooled."""
+
+
 class DatasetError(DxaCausalError):
     """A data set that ships with the package was asked for by a wrong name."""
 

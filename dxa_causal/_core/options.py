@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from dxa_causal._core.errors import OptionError, nearest
 
 Ties = Literal["efron", "breslow", "exact"]
@@ -40,6 +42,23 @@ def check_option(argument: str, value: object, allowed: Any) -> None:
     listed = ", ".join(repr(c) for c in choices[:-1])
     listed = f"{listed} or {choices[-1]!r}" if listed else repr(choices[-1])
     raise OptionError(f"{argument}={value!r} is not allowed; use {listed}{hint}")
+
+
+def check_whole_number(argument: str, value: object, low: int, high: int | None = None) -> None:
+    """Refuse `value` unless it is a whole number of at least `low` and, where given, at most `high`.
+
+    Examples
+    --------
+    >>> check_whole_number("folds", 1.5, 2)
+    Traceback (most recent call last):
+    ...
+    dxa_causal._core.errors.OptionError: folds=1.5 must be a whole number, at least 2
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if whole and low <= value and (high is None or value <= high):  # type: ignore[operator]
+        return
+    bounds = f"at least {low}" if high is None else f"from {low} to {high}"
+    raise OptionError(f"{argument}={value!r} must be a whole number, {bounds}")
 
 
 def check_conf_level(conf_level: float) -> None:

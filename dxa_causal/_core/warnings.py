@@ -26,6 +26,10 @@ class CodingWarning(DxaCausalWarning):
     """Codes may mean something else than they seem to."""
 
 
+class FallingHazardWarning(DxaCausalWarning):
+    """A fitted cumulative hazard falls somewhere, which none can."""
+
+
 class HorizonWarning(DxaCausalWarning):
     """A time asked for lies beyond the last observation."""
 
@@ -42,6 +46,10 @@ class OverlapWarning(DxaCausalWarning):
     """Start-stop rows of one unit overlap in time."""
 
 
+class GapWarning(DxaCausalWarning):
+    """Start-stop rows of one person leave a gap in time."""
+
+
 class TimeUnitWarning(DxaCausalWarning):
     """Times of two columns seem to be counted in different units."""
 
@@ -56,6 +64,10 @@ class PositivityWarning(DxaCausalWarning):
 
 class SummaryStatisticsWarning(DxaCausalWarning):
     """GWAS summary statistics hold values that were repaired or look wrong."""
+
+
+class ImputationWarning(DxaCausalWarning):
+    """A column cannot take the part in an imputation that it was given."""
 
 
 class KernelCacheWarning(DxaCausalWarning):

@@ -72,7 +72,7 @@ def wald_columns(
     *,
     conf_level: float = 0.95,
     exponentiate: bool = False,
-    df: float | None = None,
+    df: npt.ArrayLike | None = None,
 ) -> dict[str, FloatArray]:
     """Columns estimate ... conf_high of a table of Wald tests.
 
@@ -83,7 +83,7 @@ def wald_columns(
     exponentiate : bool
         Exponentiate the estimate and its limits; the standard error stays on
         the log scale, as in R's broom.
-    df : float, optional
+    df : float or (p,) array_like, optional
         Degrees of freedom of a t statistic; None for the normal distribution.
 
     Returns
@@ -100,10 +100,10 @@ def wald_columns(
         statistic = estimate / std_error
     if df is None:
         p_value = 2.0 * special.ndtr(-np.abs(statistic))
-        quantile = float(special.ndtri(0.5 + conf_level / 2.0))
+        quantile = special.ndtri(0.5 + conf_level / 2.0)
     else:
         p_value = 2.0 * special.stdtr(df, -np.abs(statistic))
-        quantile = float(special.stdtrit(df, 0.5 + conf_level / 2.0))
+        quantile = special.stdtrit(df, 0.5 + conf_level / 2.0)
     low, high = estimate - quantile * std_error, estimate + quantile * std_error
     if exponentiate:
         with np.errstate(over="ignore"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,13 @@ from functools import cache
 from importlib import metadata
 from types import MappingProxyType
 from typing import Any
+
+# read-only mappings stand in many results, which are to be saved, copied and sent to other processes
+copyreg.pickle(MappingProxyType, lambda view: (_read_only, (dict(view),)))
+
+
+def _read_only(values: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(values)
 
 
 @cache

@@ -24,6 +24,7 @@ from dxa_causal.runner.blocks import (
     DoseResponseBlock,
     KaplanMeierBlock,
     MrBlock,
+    OnsetBlock,
     RmstBlock,
     SubgroupsBlock,
     TableOneBlock,
@@ -33,6 +34,7 @@ from dxa_causal.runner.blocks import (
 from dxa_causal.runner.competing_risks import competing_risks
 from dxa_causal.runner.derive import restrict
 from dxa_causal.runner.dose_response import dose_response
+from dxa_causal.runner.onset import onset
 from dxa_causal.runner.restricted_mean import restricted_mean
 from dxa_causal.runner.sources import TRUTH, read_frame
 from dxa_causal.runner.steps import Context, Step
@@ -96,6 +98,8 @@ def _of_cohort(block: CohortBlock, writer: BlockWriter, context: Context) -> Non
             competing_risks(block, writer, frame)
         case RmstBlock():
             restricted_mean(block, writer, frame)
+        case OnsetBlock():
+            onset(block, writer, frame, truth)
         case ValidationBlock():
             _validation(block, writer, frame, context)
         case WeightingBlock():

@@ -38,9 +38,22 @@ class Exclusion(Table):
 
 
 class Simulation(Table):
-    """A simulated forearm cohort of `n` subjects, with scans."""
+    """A simulated cohort of `n` people: "forearm" with scans, or "illness_death" with onset between visits and death.
+
+    Of the latter: `visit_gap` is the mean time between visits, years; `effects` log hazard ratios by transition and
+    covariate.
+    """
 
     n: int = Field(ge=10, le=100_000)
+    kind: Literal["forearm", "illness_death"] = "forearm"
+    visit_gap: float = Field(default=2.5, gt=0)
+    effects: dict[str, dict[str, float]] | None = None
+
+    @model_validator(mode="after")
+    def _only_of_visits(self) -> Self:
+        if self.kind == "forearm" and self.model_fields_set & {"visit_gap", "effects"}:
+            raise ValueError("visit_gap and effects belong to kind = 'illness_death'")
+        return self
 
 
 class Calibrations(Table):
@@ -241,6 +254,38 @@ class RmstBlock(_CohortBlock):
     time_label: str | None = None
 
 
+class OnsetBlock(_CohortBlock):
+    """``[[onset]]``: effects on an onset seen only at visits, by naive analyses, interval censoring, illness-death.
+
+    `onset` holds the last visit without and the first with the illness,
+    `death` the exact end of follow-up, `entry` the column with the first
+    visit where times are not counted from it. `people` are rows of covariates
+    to predict for, healthy at `start`; `at` are times of the table of risks.
+    `truth` maps terms to covariates of the simulation, `true_onset` is its
+    column with the onset.
+    """
+
+    onset: str
+    death: str
+    covariates: str
+    entry: str | None = None
+    group: str | None = None
+    hazards: Literal["weibull", "exponential", "splines"] = "weibull"
+    people: dict[str, dict[str, str | int | float]] = {}
+    start: float = Field(default=0.0, ge=0)
+    at: tuple[float, ...] = Field(min_length=1)
+    time_label: str | None = None
+    truth: dict[str, str] = {}
+    true_onset: str | None = None
+
+    @model_validator(mode="after")
+    def _later(self) -> Self:
+        early = [t for t in self.at if t <= self.start]
+        if early:
+            raise ValueError(f"at = {list(self.at)}: {early[0]:g} does not come after start = {self.start:g}")
+        return self
+
+
 class ValidationBlock(_CohortBlock):
     """``[[validation]]``: cross-validated concordance of several Cox formulas on the same rows."""
 
@@ -286,6 +331,7 @@ CohortBlock = (
     | SubgroupsBlock
     | CompetingRisksBlock
     | RmstBlock
+    | OnsetBlock
     | ValidationBlock
     | WeightingBlock
 )

@@ -22,7 +22,9 @@ from dxa_causal.runner.blocks import (
     DoseResponseBlock,
     KaplanMeierBlock,
     MrBlock,
+    OnsetBlock,
     RmstBlock,
+    Simulation,
     SubgroupsBlock,
     TableOneBlock,
     ValidationBlock,
@@ -41,6 +43,8 @@ def preview(spec: Cohort, base: Path) -> pd.DataFrame:
         return load_source(spec, base)
     from dxa_causal import imaging, simulate
 
+    if spec.simulate is not None and spec.simulate.kind == "illness_death":
+        return simulate.illness_death_cohort(10, seed=1)
     features = {name: 0.5 for name in imaging.feature_dictionary()["name"]} | {"qc_flag": "ok", "error": ""}
     if spec.scans is None:
         return simulate.cohort(10, seed=1)[0].subjects.assign(**features)
@@ -62,7 +66,7 @@ def check_block(block: Block, spec: Study, frames: dict[str, pd.DataFrame], base
     example = cohort.simulate is not None or cohort.scans is not None
     if not example:
         frame = restrict(frame, block.where)
-    known = _truths() if cohort.simulate is not None else []
+    known = _truths(cohort.simulate) if cohort.simulate is not None else []
     match block:
         case TableOneBlock():
             _columns(frame, "columns", *block.columns, *([block.by] if block.by else []))
@@ -92,6 +96,17 @@ def check_block(block: Block, spec: Study, frames: dict[str, pd.DataFrame], base
             _read(block.formula, frame, {}, example, groups=True)
             if block.covariates:
                 _read(with_terms(block.formula, block.covariates), frame, {}, example)
+        case OnsetBlock():
+            beside = {"entry": block.entry, "group": block.group}
+            _read(f"{block.death} ~ {block.covariates}", frame, beside, example)
+            if example:
+                selected_columns(block.onset, "1", to_pandas(frame), {})
+            else:
+                build_design(f"{block.onset} ~ {block.covariates}", frame, interval=True).interval  # noqa: B018
+            if block.true_onset is not None:
+                _columns(frame, "true_onset", block.true_onset)
+            for name in block.truth.values():
+                _known(f"healthy -> ill: {name}", known)
         case ValidationBlock():
             for formula in block.formulas.values():
                 _read(formula, frame, {}, example)
@@ -135,9 +150,12 @@ def _read(
     return design
 
 
-def _truths() -> list[str]:
+def _truths(simulation: Simulation) -> list[str]:
     from dxa_causal import simulate
 
+    if simulation.kind == "illness_death":
+        effects = simulate.illness_death_cohort(10, seed=1).attrs["log_hazard_ratio"]
+        return sorted(f"{transition}: {name}" for transition, of in effects.items() for name in of)
     return sorted(simulate.cohort(10, seed=1)[1])
 
 

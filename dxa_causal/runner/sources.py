@@ -15,7 +15,7 @@ from dxa_causal import cohort as cohort_room
 from dxa_causal import datasets
 from dxa_causal._core.errors import StudyFileError, column_not_found
 from dxa_causal.report import BlockWriter
-from dxa_causal.runner.blocks import Cohort, Scans
+from dxa_causal.runner.blocks import Cohort, Scans, Simulation
 from dxa_causal.runner.derive import derive
 from dxa_causal.runner.steps import Context, Step
 
@@ -85,6 +85,9 @@ def source_file(spec: Cohort, base: Path) -> Path | None:
 
 def cohort_steps(name: str, spec: Cohort, base: Path) -> list[Step]:
     """Steps that end in ``cohort.{name}`` with the rows to analyse in ``cohort.parquet``."""
+    if spec.simulate is not None and spec.simulate.kind == "illness_death":
+        simulated = Step(f"simulate.{name}", _SimulateVisits(spec.simulate), spec.simulate.model_dump(mode="json"))
+        return [simulated, Step(f"cohort.{name}", _Assemble(name, spec, base, None), _config(spec), [simulated.name])]
     if spec.simulate is not None:
         simulated = Step(f"simulate.{name}", _Simulate(spec.simulate.n), {"n": spec.simulate.n})
         n_batches = -(-spec.simulate.n // BATCH)
@@ -140,6 +143,23 @@ class _Simulate:
         cohort, truth = simulate.cohort(self.n, context.seed)
         cohort.write(context.folder, n_jobs=context.n_jobs, progress=context.progress)
         (context.folder / TRUTH).write_text(json.dumps(dict(truth), indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class _SimulateVisits:
+    spec: Simulation
+
+    def __call__(self, context: Context) -> None:
+        from dxa_causal import simulate
+
+        people = simulate.illness_death_cohort(
+            self.spec.n, seed=context.seed, visit_gap=self.spec.visit_gap, effects=self.spec.effects
+        )
+        effects = people.attrs["log_hazard_ratio"]
+        truth = {f"{transition}: {name}": b for transition, of in effects.items() for name, b in of.items()}
+        people.attrs = {}
+        people.to_parquet(context.folder / "subjects.parquet", index=False)
+        (context.folder / TRUTH).write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from dxa_causal.runner.blocks import (
     KaplanMeierBlock,
     MrBlock,
     Name,
+    OnsetBlock,
     RmstBlock,
     SubgroupsBlock,
     Table,
@@ -31,6 +32,7 @@ from dxa_causal.runner.blocks import (
 # Kinds of blocks, in the order of the report.
 KINDS = (
     *("table_one", "kaplan_meier", "cox", "dose_response", "subgroups", "competing_risks", "rmst"),
+    "onset",
     *("validation", "weighting", "mr"),
 )
 
@@ -47,6 +49,7 @@ class Study(Table):
     subgroups: tuple[SubgroupsBlock, ...] = ()
     competing_risks: tuple[CompetingRisksBlock, ...] = ()
     rmst: tuple[RmstBlock, ...] = ()
+    onset: tuple[OnsetBlock, ...] = ()
     validation: tuple[ValidationBlock, ...] = ()
     weighting: tuple[WeightingBlock, ...] = ()
     mr: tuple[MrBlock, ...] = ()

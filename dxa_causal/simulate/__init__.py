@@ -3,5 +3,6 @@
 from dxa_causal.simulate.calibration_scans import calibration_scans
 from dxa_causal.simulate.cohort import SimulatedCohort, cohort
 from dxa_causal.simulate.forearm import SimulatedScan, forearm
+from dxa_causal.simulate.onset_and_death import illness_death_cohort
 
-__all__ = ["SimulatedCohort", "SimulatedScan", "calibration_scans", "cohort", "forearm"]
+__all__ = ["SimulatedCohort", "SimulatedScan", "calibration_scans", "cohort", "forearm", "illness_death_cohort"]

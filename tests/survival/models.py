@@ -33,7 +33,9 @@ ONE_ROW = "takes one row per person"
 RANDOM = "random numbers go to rows in their order"
 ROWS_TIME = "g(t) is made from the times of rows, whatever their weight, as in R"
 ROWS_CENSORED = "each row counts once for the censoring distribution, as in R"
+MEAN_BASELINE = "the baseline is that of the mean row, and there are more of them"
 MEAN_ROW = "is relative to the mean of the rows, and there are more of them"
+PENALTY = "the penalty is relative to the number of rows"
 NO_CURVE = "shows no curve"
 NO_CAUSES = "shows no incidences of several causes"
 UNWEIGHTED = {"weights of one": NO_WEIGHTS, "whole weights": NO_WEIGHTS}
@@ -48,6 +50,7 @@ LENGTH = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), 1)
 RATE = dict.fromkeys(LENGTH, -1)
 RATIO_AND_RATE = dict.fromkeys(LENGTH, np.array([0, -1]))
 
+KNOTS = {"knots": [4.0, 9.0], "boundary_knots": [1.5, 18.0]}
 TIMES, TAU, END = (3.0, 6.5, 10.0), 10.0, 18.0
 COHORT = 110
 NEW = pd.DataFrame({"x": [-1.0, 0.4], "z": [0, 1], "weak": [1, 0], "stratum": [1, 0], "group": ["b", "a"]})
@@ -151,6 +154,18 @@ def visits(seed: int, n: int = 45) -> pd.DataFrame:
     return frame[visit <= last].reset_index(drop=True)
 
 
+def journeys(seed: int, n: int = 80) -> pd.DataFrame:
+    """Start-stop rows of persons who fall ill (1) and die (2)."""
+    return visits(seed, n).assign(cause=lambda d: np.where(d["dead"], 2, 1 * d["died"]))
+
+
+def looked_at(seed: int) -> pd.DataFrame:
+    """Visits of persons who are well or ill (2), up to death (3)."""
+    frame = journeys(seed, 200)
+    first = frame.groupby("id").head(1).assign(time=lambda d: d["entry"], cause=0)
+    return pd.concat([first, frame], ignore_index=True).assign(cause=lambda d: d["cause"] + 1)
+
+
 def sampled(seed: int) -> pd.DataFrame:
     """Return the subcohort and all cases."""
     return people(seed).query("sub or died").reset_index(drop=True)
@@ -201,6 +216,20 @@ def of_cox(fit: Any, unit: float) -> Numbers:
     }
 
 
+def of_lifetime(fit: Any, unit: float) -> Numbers:
+    """Effects of covariates, survival and mean time of new rows; other parameters depend on the unit of time."""
+    curve = fit.predict(NEW, times=np.multiply(TIMES, unit))
+    mean = fit.predict(NEW, type="rmst", times=[TAU * unit])
+    return {
+        "estimate": fit.coefficients[list(fit.effects)],
+        "error": fit.std_error[list(fit.effects)],
+        "curve": curve["estimate"],
+        "curve error": curve["std_error"],
+        "mean": mean["estimate"],
+        "mean error": mean["std_error"],
+    }
+
+
 def of_frailty(fit: Any, unit: float) -> Numbers:
     """Coefficients, frailties and their variance."""
     names = ("theta", "frailties", "frailty_variance", "log_likelihood_marginal", "df")
@@ -220,6 +249,27 @@ def of_test(outcome: Any, unit: float) -> Numbers:
 def of_curve_and_median(fit: Any, unit: float) -> Numbers:
     """Return the curve at some times and the median."""
     return {**at_times(fit, unit), "median": table(fit.median())["estimate"]}
+
+
+def of_moves(fit: Any, unit: float) -> Numbers:
+    """Return coefficients, probabilities of the states and times spent in them."""
+    at = np.multiply(TIMES, unit)
+    stay = fit.predict(NEW, type="length_of_stay", times=at)
+    return {**likelihood(fit), **{f"chance {k}": v for k, v in predicted(fit, unit).items()}, "stay": stay["estimate"]}
+
+
+def of_occupation(fit: Any, unit: float) -> Numbers:
+    """Return the shares in the states at some times and the time spent in them."""
+    stay = fit.length_of_stay(TAU * unit)
+    return {**at_times(fit, unit), "stay": stay["estimate"], "stay error": stay["std_error"]}
+
+
+def of_panel(fit: Any, unit: float) -> Numbers:
+    """Return hazard ratios, intensities and probabilities of the states."""
+    chance = fit.predict(NEW, times=np.multiply(TIMES, unit))
+    rate = fit.intensities()
+    ratio = fit.tidy().query("term == 'x'")["estimate"]
+    return {"x": ratio, "chance": chance["estimate"], "rate": rate["estimate"], "rate error": rate["std_error"]}
 
 
 def of_persons(values: Any, unit: float) -> Numbers:
@@ -380,6 +430,18 @@ def aalen(**given: Any) -> Model:
     return additive("aalen_additive", **{"at": {"max_time": 12.0}, "ties": "joint", "numbers": at_times, **given})
 
 
+def lifetime(of: str = "parametric", **given: Any) -> Model:
+    """Return a whole distribution of times, found to the tolerance of Newton's method."""
+    options = {
+        "numbers": of_lifetime,
+        "powers": {"mean": 1, "mean error": 1},
+        "curves": predict_as("survival", type="survival"),
+        "rtol": 1e-7,
+        **given,
+    }
+    return direct(of, f"{SURVIVAL} ~ x + z", **options)
+
+
 def recurrent(**given: Any) -> Model:
     """Recurrent events."""
     return direct("recurrent", f"{SURVIVAL} ~ x + z", id="id", data=visits, fails=UNWEIGHTED, **given)
@@ -388,6 +450,12 @@ def recurrent(**given: Any) -> Model:
 def mean_cumulative(**given: Any) -> Model:
     """Mean number of events."""
     return curve("mean_cumulative", SURVIVAL, "hazard", id="id", data=visits, by_row=ERRORS, **given)
+
+
+def panel_markov(frame: pd.DataFrame, unit: float, **options: Any) -> Any:
+    """Three states seen at visits."""
+    moves = {1: [2, 3], 2: [1, 3]}
+    return s.panel_markov(frame, state="cause", time="time", id="id", transitions=moves, covariates="x", **options)
 
 
 def case_cohort(method: str, **given: Any) -> Model:
@@ -413,6 +481,55 @@ def anova(frame: pd.DataFrame, unit: float, **options: Any) -> Any:
 def cross_validate(frame: pd.DataFrame, unit: float, **options: Any) -> Any:
     """Two models."""
     return s.cross_validate({"x": "Surv(time, died) ~ x", "both": "Surv(time, died) ~ x + z"}, frame, seed=1, **options)
+
+
+def evaluate(frame: pd.DataFrame, unit: float, **options: Any) -> Any:
+    """Risks of a cause judged on the rows they were made from."""
+    fit = s.cause_specific("Surv(time, cause) ~ x + z", frame, cause=1, **options)
+    return s.evaluate(fit, frame, np.multiply(TIMES, unit))
+
+
+def judged(of: str, **given: Any) -> Model:
+    """Return what a function says of the predictions of two Cox models on the rows they were made from."""
+    at = {name: given.pop(name) for name in ("horizon", "horizons") if name in given}
+
+    def fit(frame: pd.DataFrame, unit: float, **options: Any) -> Any:
+        fixed = {k: options.pop(k) for k in ("thresholds", "cuts", "by", "metrics", "min_events") if k in options}
+        models = {right: s.cox(f"Surv(time, died) ~ {right}", frame, **options) for right in ("x", "x + z")}
+        return getattr(s, of)(models, frame, **{k: v * unit for k, v in at.items()}, **fixed)
+
+    return made(of, fit, fails={"whole weights": NO_WEIGHTS, "split": ONE_ROW}, rtol=1e-7, **given)
+
+
+def made_anew(of: str, horizon: str = "horizons", **given: Any) -> Model:
+    """Return what a function says that makes a Cox model on parts of the rows."""
+    at = {horizon: TAU}
+
+    def fit(frame: pd.DataFrame, unit: float, **options: Any) -> Any:
+        fixed = {k: options.pop(k) for k in ("outcome", "site", "folds", "n_resamples", "seed") if k in options}
+
+        def make(part: pd.DataFrame) -> Any:
+            return s.cox("Surv(time, died) ~ x + z", part, **options)
+
+        of_many = {"cox": make} if of == "nested_cross_validation" else make
+        return getattr(s, of)(of_many, frame, **{k: v * unit for k, v in at.items()}, metrics=["auc", "brier"], **fixed)
+
+    fails = {"whole weights": NO_WEIGHTS, "split": ONE_ROW}
+    if "seed" in given:
+        fails["row order"] = RANDOM
+    return made(of, fit, fails=fails, rtol=1e-7, **given)
+
+
+def coxnet(frame: pd.DataFrame, unit: float, weights: str | None = None) -> Any:
+    """Elastic net at one penalty."""
+    weight = None if weights is None else frame[weights]
+    return s.CoxNet(lambdas=[0.02]).fit(frame[["x", "z"]], s.survival_outcome(SURVIVAL, frame), weight)
+
+
+def permutation_importance(frame: pd.DataFrame, unit: float, **options: Any) -> Any:
+    """Of two covariates."""
+    y = s.survival_outcome("Surv(time, died)", frame)
+    return s.permutation_importance(s.CoxNet(lambdas=[0.02]), frame[["x", "z"]], y, cv=2, seed=1, **options)
 
 
 def total_incidence(frame: pd.DataFrame, unit: float, **options: Any) -> Any:
@@ -445,6 +562,40 @@ def standardised_rate(frame: pd.DataFrame, unit: float, **options: Any) -> Any:
     """Return rates for a standard population."""
     standard = pd.DataFrame({"z": [0, 1], "population": [0.6, 0.4]})
     return s.standardised_rate(f"{SURVIVAL} ~ group", frame, standard=standard, **options)
+
+
+def illness_death(frame: pd.DataFrame, unit: float, **options: Any) -> Any:
+    """Every other person seen ill, at a third or two thirds of the follow-up; the others visited late."""
+    length, ill = frame["time"] - frame["entry"], frame["weak"] == 1
+    seen = frame["entry"] + length * np.where(frame["z"] == 1, 2 / 3, 1 / 3)
+    left = frame["entry"] + length * np.where(ill, 1 / 4, 9 / 10)
+    visits = frame.assign(left=left, right=seen.where(ill, np.inf))
+    onset = "Surv(left, right, type='interval')"
+    return s.illness_death(ill=onset, death=SURVIVAL, covariates="x", data=visits, **options)
+
+
+def by_visits(of: str, right: str = "x + z", **given: Any) -> Model:
+    """Return a model of events seen at a visit; of the weak they are exact."""
+
+    def fit(frame: pd.DataFrame, unit: float, **options: Any) -> Any:
+        before = frame["entry"] + (frame["time"] - frame["entry"]) * (0.2 + 0.3 * frame["z"])
+        left = before.where(frame["died"] & (frame["weak"] == 0), frame["time"])
+        seen = frame.assign(left=left, right=frame["time"].where(frame["died"], np.inf))
+        return getattr(s, of)(f"Surv(left, right, type='interval') ~ {right}", seen, entry="entry", **options)
+
+    return made(of, fit, fails={"split": ONE_ROW}, **{"rtol": 1e-7, **given})
+
+
+def of_intervals(fit: Any, unit: float) -> Numbers:
+    """Coefficients, likelihood and survival of new rows."""
+    survival = fit.predict(NEW, type="survival", times=np.multiply(TIMES, unit))
+    return {**likelihood(fit), "survival": survival["estimate"]}
+
+
+def of_states(fit: Any, unit: float) -> Numbers:
+    """Coefficients, and probabilities of the states of new rows."""
+    found = fit.predict(NEW, start=unit, times=np.multiply(TIMES, unit))
+    return {**table(fit), **{f"{name} of states": value for name, value in table(found).items()}}
 
 
 MODELS = {
@@ -515,6 +666,36 @@ MODELS = {
         "x + z",
         fails={"row order": RANDOM, "whole weights": "draws rows"},
         persons=CLUSTERED,
+    ),
+    "evaluate": made("evaluate", evaluate, fails={"whole weights": NO_WEIGHTS, "split": ONE_ROW}, rtol=1e-9),
+    "calibration": judged("calibration", horizon=TAU),
+    "d_calibration": judged("d_calibration"),
+    "decision_curve": judged("decision_curve", horizon=TAU, thresholds=[0.2, 0.4]),
+    "reclassification": judged("reclassification", horizon=TAU, cuts=[0.3, 0.5]),
+    "evaluate_subgroups": judged("evaluate_subgroups", horizons=TAU, by=["group"], metrics=["auc"], min_events=2),
+    "delong": made(
+        "delong",
+        lambda frame, unit, **options: s.delong("died", "x", "known", data=frame, **options),
+        fails=SINGLE_ROWS,
+    ),
+    "royston_d": from_cox(
+        "royston_d", lambda fit, unit: s.royston_d(fit), fails={"whole weights": NO_WEIGHTS, "split": ONE_ROW}
+    ),
+    "optimism": made_anew("optimism", "horizon", n_resamples=3, seed=1),
+    "nested_cross_validation": made_anew("nested_cross_validation", outcome="Surv(time, died)", folds=2, seed=1),
+    "internal_external": made_anew("internal_external", site="stratum"),
+    "survival_outcome": made(
+        "survival_outcome",
+        coxnet,
+        numbers=lambda fit, unit: {
+            "coefficients": fit.coef_,
+            "survival": fit.predict_survival_function(NEW, np.multiply(TIMES, unit)),
+        },
+        fails={"split": PENALTY},
+        rtol=1e-8,
+    ),
+    "permutation_importance": made(
+        "permutation_importance", permutation_importance, fails={"row order": RANDOM, **SINGLE_ROWS}
     ),
     "cross_validate": made("cross_validate", cross_validate, fails={"row order": RANDOM, **SINGLE_ROWS}),
     "interaction": from_cox(
@@ -613,6 +794,35 @@ MODELS = {
     "aalen_additive break": aalen(robust=True, ties="break", fails={"row order": TIES_BY_ROW, "whole weights": TIES}),
     "lin_ying": additive("lin_ying", powers=RATE),
     "lin_ying robust": additive("lin_ying", powers=RATE, robust=True, strata="stratum"),
+    "parametric": lifetime(persons=EITHER),
+    **{
+        f"parametric {distribution}": lifetime(distribution=distribution)
+        for distribution in ("exponential", "lognormal", "loglogistic", "gengamma", "gompertz")
+    },
+    "parametric odds": lifetime(distribution="lognormal", parameterisation="po", fails={"split": MEAN_BASELINE}),
+    "parametric stratified": lifetime(
+        strata="stratum", robust=True, by_row=("error", "curve error", "mean error"), persons=CLUSTERED
+    ),
+    "parametric pieces": lifetime(distribution="piecewise_exponential", at={"breaks": [4.0, 9.0]}),
+    "predict_lifetime": made(
+        "predict_lifetime",
+        lambda frame, unit, **options: s.predict_lifetime(
+            s.parametric(f"{SURVIVAL} ~ x + z", frame, **options), NEW, type="median"
+        ),
+        powers=LENGTH,
+        rtol=1e-7,
+    ),
+    **{
+        f"royston_parmar {scale}": lifetime("royston_parmar", scale=scale, at=KNOTS)
+        for scale in ("hazard", "odds", "normal")
+    },
+    "compare_distributions": direct(
+        "compare_distributions",
+        f"{SURVIVAL} ~ x",
+        distributions=["weibull", "lognormal"],
+        numbers=lambda found, unit: table(found.best.tidy().query("term == 'x'")),
+        rtol=1e-7,
+    ),
     "recurrent": recurrent(),
     **{
         f"recurrent {model}{' by event' * by_event}": recurrent(model=model, by_event=by_event, max_events=2)
@@ -620,6 +830,38 @@ MODELS = {
         for by_event in (False, True)
     },
     "recurrent stratified": recurrent(model="pwp-total", strata="stratum", ties="breslow"),
+    "state_occupation": direct(
+        "state_occupation",
+        f"{CAUSES} ~ group",
+        id="id",
+        data=journeys,
+        numbers=of_occupation,
+        powers={"stay": 1, "stay error": 1},
+        by_row=("stay error", *ERRORS),
+        persons=EITHER,
+        sums=lambda fit, frame: fit.tidy().groupby(["group", "time"])["estimate"].sum(),
+    ),
+    "multi_state": direct(
+        "multi_state",
+        f"{CAUSES} ~ x + z",
+        id="id",
+        ties="breslow",
+        data=journeys,
+        numbers=of_moves,
+        powers={"stay": 1},
+        by_row=(*ERRORS, *(f"chance {name}" for name in ERRORS)),
+        persons=EITHER,
+        sums=lambda fit, frame: fit.predict(NEW).groupby(["row", "time"])["estimate"].sum(),
+    ),
+    "panel_markov": made(
+        "panel_markov",
+        panel_markov,
+        data=looked_at,
+        numbers=of_panel,
+        powers={"rate": -1, "rate error": -1},
+        fails={**UNWEIGHTED, "split": "takes each row as a visit"},
+        rtol=1e-6,
+    ),
     "mean_cumulative": mean_cumulative(),
     "mean_cumulative death": mean_cumulative(death="dead"),
     "person_years": made("person_years", person_years, powers={**RATE, "person_time": 1}),
@@ -637,6 +879,23 @@ MODELS = {
     "standardised_rate": made(
         "standardised_rate", standardised_rate, fails=UNWEIGHTED, powers={**RATE, "person_time": 1}
     ),
+    "turnbull": by_visits(
+        "turnbull",
+        "group",
+        numbers=lambda fit, unit: {**at_times(fit, unit), "log_likelihood": fit.log_likelihood},
+        curves=lambda fit: {"survival": fit.predict(TIMES).assign(conf_low=np.nan, conf_high=np.nan)},
+    ),
+    **{
+        f"interval_cox {model}": by_visits(
+            "interval_cox",
+            model=model,
+            numbers=of_intervals,
+            curves=lambda fit: {
+                "survival": fit.predict(NEW, type="survival").assign(conf_low=np.nan, conf_high=np.nan)
+            },
+        )
+        for model in ("ph", "po")
+    },
     "case_cohort": case_cohort("prentice"),
     "case_cohort self-prentice": case_cohort("self-prentice", robust=True),
     "case_cohort lin-ying": case_cohort("lin-ying"),
@@ -657,5 +916,14 @@ MODELS = {
         numbers=of_draws,
         powers={"set_time": 1},
         fails={"row order": RANDOM, **SINGLE_ROWS},
+    ),
+    "illness_death": made(
+        "illness_death",
+        illness_death,
+        numbers=of_states,
+        fails=SINGLE_ROWS,
+        curves=lambda fit: {"incidence": fit.predict(NEW, type="cumulative_incidence", start=1.0)},
+        sums=lambda fit, frame: fit.predict(NEW, start=1.0).groupby(["row", "time"])["estimate"].sum(),
+        rtol=1e-7,
     ),
 }

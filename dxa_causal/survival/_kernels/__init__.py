@@ -6,13 +6,16 @@ from dxa_causal.survival._kernels import (
     concordance,
     control_sampling,
     cox,
+    elastic_net,
     exact,
     fine_gray,
     firth,
     frailty,
     influence,
     mean_cumulative,
+    state_occupation,
     time_varying,
+    transition_probabilities,
 )
 
 __all__ = [
@@ -21,11 +24,14 @@ __all__ = [
     "concordance",
     "control_sampling",
     "cox",
+    "elastic_net",
     "exact",
     "fine_gray",
     "firth",
     "frailty",
     "influence",
     "mean_cumulative",
+    "state_occupation",
     "time_varying",
+    "transition_probabilities",
 ]

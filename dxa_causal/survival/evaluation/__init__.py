@@ -1,0 +1,1 @@
+"""How well predicted risks do: discrimination, calibration, overall accuracy, clinical value, validation."""

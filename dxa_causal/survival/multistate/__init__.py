@@ -1,0 +1,1 @@
+"""Models of several states and the transitions between them."""
