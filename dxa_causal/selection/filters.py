@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from dxa_causal._core.errors import OptionError
 from dxa_causal._core.options import check_option
+from dxa_causal._numerics.midranks import midranks
 from dxa_causal.selection.features import FloatArray, martingale_residuals, read_outcome
 from dxa_causal.selection.selector import Selector, best
 
@@ -95,14 +95,14 @@ class CorrelationPruner(Selector):
         check_option("method", self.method, CorrelationMethod)
         if not (isinstance(self.threshold, int | float) and 0 < self.threshold <= 1):
             raise OptionError(f"threshold={self.threshold!r} must lie between 0 (exclusive) and 1")
-        z = _standardised(stats.rankdata(x, axis=0) if self.method == "spearman" else x)
+        z = _standardised(midranks(x) if self.method == "spearman" else x)
         n, p = z.shape
         if y is None:
             scores = np.arange(p, 0, -1) / p
         else:
             values, kind = read_outcome(y, n)
             target = martingale_residuals(values) if kind == "cox" else values.astype(np.float64)
-            target = stats.rankdata(target) if self.method == "spearman" else target
+            target = midranks(target) if self.method == "spearman" else target
             scores = np.abs(z.T @ _standardised(target[:, None])[:, 0])
         order = np.argsort(-scores, kind="stable")
         mask = np.ones(p, dtype=bool)

@@ -1,5 +1,9 @@
 """Survival analysis: curves and their tests, Cox's model and its relatives, competing risks, rates, sampled cohorts."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from dxa_causal.survival.aalen import AalenFit, aalen_additive
 from dxa_causal.survival.aalen_johansen import AalenJohansenFit, aalen_johansen
 from dxa_causal.survival.anova import Anova, anova
@@ -32,16 +36,6 @@ from dxa_causal.survival.indirect_standardisation import StandardisedRatio, smr
 from dxa_causal.survival.interaction import Interaction, interaction
 from dxa_causal.survival.interval_cox import IntervalCoxFit, interval_cox
 from dxa_causal.survival.kaplan_meier import KaplanMeierFit, kaplan_meier
-from dxa_causal.survival.learners import (
-    CoxNet,
-    GradientBoostedSurvival,
-    PermutationImportance,
-    RandomSurvivalForest,
-    StackedSurvival,
-    SurvivalLearner,
-    permutation_importance,
-    survival_outcome,
-)
 from dxa_causal.survival.lin_ying import LinYingFit, lin_ying
 from dxa_causal.survival.logrank import logrank
 from dxa_causal.survival.mean_cumulative import MeanCumulativeFit, mean_cumulative
@@ -68,6 +62,18 @@ from dxa_causal.survival.residuals import residuals
 from dxa_causal.survival.rmst import RmstFit, rmst
 from dxa_causal.survival.royston_parmar import RoystonParmarFit, royston_parmar
 from dxa_causal.survival.turnbull import TurnbullFit, turnbull
+
+if TYPE_CHECKING:
+    from dxa_causal.survival.learners import (
+        CoxNet,
+        GradientBoostedSurvival,
+        PermutationImportance,
+        RandomSurvivalForest,
+        StackedSurvival,
+        SurvivalLearner,
+        permutation_importance,
+        survival_outcome,
+    )
 
 __all__ = [
     "AalenFit",
@@ -182,3 +188,26 @@ __all__ = [
     "total_incidence",
     "turnbull",
 ]
+
+_LEARNERS = {
+    "CoxNet",
+    "GradientBoostedSurvival",
+    "PermutationImportance",
+    "RandomSurvivalForest",
+    "StackedSurvival",
+    "SurvivalLearner",
+    "permutation_importance",
+    "survival_outcome",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LEARNERS:  # scikit-learn takes as long to load as all the rest
+        from dxa_causal.survival import learners
+
+        return getattr(learners, name)
+    raise AttributeError(f"module 'dxa_causal.survival' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

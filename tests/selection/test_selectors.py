@@ -27,7 +27,7 @@ SELECTORS = {
     "mutual information": selection.MutualInformation(3),
     "lasso": selection.ElasticNetSelector(cv=3, rule="1se"),
     "forest": selection.ForestImportance(3, n_trees=20, cv=2, n_repeats=2),
-    "stability": selection.StabilitySelection(n_pairs=10),
+    "stability": selection.StabilitySelection(n_pairs=4),
 }
 
 

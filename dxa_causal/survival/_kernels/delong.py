@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+
+from dxa_causal._numerics.midranks import midranks
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -35,9 +36,9 @@ def roc_areas(event: BoolArray, scores: FloatArray) -> RocAreas:
     the placements, cases and controls each divided by their number.
     """
     cases, controls = int(event.sum()), int((~event).sum())
-    overall = rankdata(scores, axis=0)
-    below = (overall[event] - rankdata(scores[event], axis=0)) / controls
-    above = 1.0 - (overall[~event] - rankdata(scores[~event], axis=0)) / cases
+    overall = midranks(scores)
+    below = (overall[event] - midranks(scores[event])) / controls
+    above = 1.0 - (overall[~event] - midranks(scores[~event])) / cases
     area = below.mean(axis=0)
     influence = np.empty_like(scores)
     influence[event] = (below - area) / np.sqrt(cases * (cases - 1.0))

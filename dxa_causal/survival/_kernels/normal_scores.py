@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft, rfft
 from scipy.special import expit, ndtri
-from scipy.stats import rankdata
+
+from dxa_causal._numerics.midranks import midranks
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -19,7 +20,7 @@ def normal_scores(x: FloatArray, *, average_ties: bool) -> FloatArray:
     """Blom's expected normal order statistics; ties share the mean of their scores, or the score of their mean rank."""
     n = x.size
     if not average_ties:
-        return np.asarray(ndtri((rankdata(x) - 0.375) / (n + 0.25)))
+        return np.asarray(ndtri((midranks(x) - 0.375) / (n + 0.25)))
     score = ndtri((np.arange(1, n + 1) - 0.375) / (n + 0.25))
     _, place, count = np.unique(x, return_inverse=True, return_counts=True)
     end = np.cumsum(count)

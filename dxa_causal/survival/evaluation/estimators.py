@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import OptionError
-from dxa_causal.survival.learners.curves import survival_at
+from dxa_causal.survival.estimator_curves import survival_at
 
 FloatArray = npt.NDArray[np.float64]
 

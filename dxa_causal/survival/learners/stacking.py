@@ -18,7 +18,7 @@ from dxa_causal._core.rng import Seed
 from dxa_causal._core.selected_rows import refuse_leak
 from dxa_causal._numerics.times import rank_times
 from dxa_causal.survival._kernels.ipcw import censoring_curves, censoring_weights
-from dxa_causal.survival.learners.curves import survival_at
+from dxa_causal.survival.estimator_curves import survival_at
 from dxa_causal.survival.learners.features import FloatArray, as_frame
 from dxa_causal.survival.learners.folds import make_folds
 from dxa_causal.survival.learners.learner import IntArray, SurvivalLearner, with_last

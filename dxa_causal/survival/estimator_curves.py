@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dxa_causal._core.errors import OptionError
-from dxa_causal.survival.learners.features import FloatArray
+
+FloatArray = npt.NDArray[np.float64]
 
 
 def survival_at(estimator: Any, x: Any, times: FloatArray) -> FloatArray:
