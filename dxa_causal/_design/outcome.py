@@ -37,6 +37,9 @@ _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
 }
 
 
+_CENSORED = {"censor", "censored", "censoring"}
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class SurvivalOutcome:
     """Right-censored times, possibly with delayed entry and several causes.
@@ -286,6 +289,10 @@ def _causes(values: Any, name: str, index: pd.Index) -> tuple[IntArray, tuple[An
     found = pd.unique(series)
     listed = ", ".join(shown(v) for v in sorted(found, key=str)[:6])
     if not pd.api.types.is_numeric_dtype(series.dtype):
+        censored = [v for v in found if str(v).strip().lower() in _CENSORED]
+        if len(censored) == 1 and len(found) > 1:  # the word leaves no doubt
+            levels = censored + sorted((v for v in found if v != censored[0]), key=str)
+            return _causes(pd.Series(pd.Categorical(series, levels), index=index), name, index)
         raise OutcomeError(
             f"event {name!r} holds text ({listed}); make it a categorical whose first category is censoring: "
             f"pd.Categorical(data[{name!r}], categories=['censored', ...])"

@@ -165,3 +165,12 @@ def test_an_offset_that_is_an_expression(frame):
 def test_a_column_named_like_a_keyword(frame):
     with pytest.raises(errors.FormulaError, match="cannot be evaluated"):
         build_design("Surv(time, status == 2) ~ log(`lambda`)", frame.assign(**{"lambda": 2.0 + frame["age"]}))
+
+
+def test_a_cause_called_censored_is_censoring():
+    data = pd.DataFrame({"t": [1.0, 2, 3, 4], "state": ["ill", "censored", "dead", "censored"]})
+    outcome = build_design("Surv(t, state) ~ 1", data, causes=True).survival
+    assert (outcome.causes, outcome.censored) == (("dead", "ill"), "censored")
+    assert outcome.event.tolist() == [2, 0, 1, 0]
+    with pytest.raises(errors.OutcomeError, match="make it a categorical whose first category is censoring"):
+        build_design("Surv(t, state) ~ 1", data.replace("censored", "alive"), causes=True)
