@@ -187,6 +187,11 @@ def to_pandas(data: Any) -> pd.DataFrame:
         except TypeError:
             raise DxaCausalError(f"data must be a pandas or polars frame, not {type(data).__name__}") from None
         native = native.collect() if isinstance(native, nw.LazyFrame) else native
+        if (
+            native.implementation.is_polars()
+        ):  # whose categories stand in the order of their first row; not those of Enum
+            unordered = [name for name, kind in native.schema.items() if kind == nw.Categorical]
+            native = native.with_columns(nw.col(name).cast(nw.String) for name in unordered)
         frame = native.to_pandas()
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]

@@ -118,7 +118,7 @@ def compare_distributions(
     >>> table["model"].tolist()
     ['weibull', 'exponential']
     """
-    names: list[Distribution] = list(distributions)
+    names: list[Any] = [distributions] if isinstance(distributions, str) else list(distributions)
     if not names:
         raise OptionError("distributions is empty; name at least one")
     known = [d for d in get_args(Distribution) if d != "piecewise_exponential"]

@@ -131,6 +131,11 @@ def read_lifetimes(
     if weight_type == "frequency" and weight is not None and not np.all(weight == np.floor(weight)):
         raise PredictorError(f"weights={arguments['weights']!r} must be whole numbers when weight_type='frequency'")
     refuse_collinear(design)
+    if len(design.terms) > 1 and len(design.terms) >= lower.size - 1:
+        raise PredictorError(
+            f"{len(design.terms)} coefficients cannot be told from {lower.size} rows, first {design.terms[0]!r}; is "
+            "a column of numbers stored as text?"
+        )
     w = np.ones(lower.size) if weight is None else weight
     x = design.x
     centre = np.average(x, axis=0, weights=w) if x.size else np.zeros(x.shape[1])
@@ -179,15 +184,20 @@ def finish(
     robust: bool,
     cluster: str | None,
     weight_type: WeightType,
+    unit: FloatArray,
+    exact: bool = False,
 ) -> Estimated:
-    """Covariance of the estimate, carried from standardised covariates to those given by the matrix `back`."""
+    """Covariance of the estimate, carried from standardised covariates to those given by the matrix `back`.
+
+    `unit` says how large each parameter is by its scale; `exact`, that the model meets the times without error.
+    """
     scale = np.sqrt(np.abs(np.diag(found.at.information)))
     scale[scale == 0] = 1.0
     scaled = found.at.information / np.outer(scale, scale)
     inverse = np.linalg.pinv(scaled, hermitian=True) / np.outer(scale, scale)
-    if not found.converged and (np.diag(inverse) < 0).any():  # no maximum, no errors; the warning says so
+    if exact or (not found.converged and (np.diag(inverse) <= 0).any()):  # no maximum, no errors; the warning says so
         inverse = np.full_like(inverse, np.nan)
-    _report(found, inverse, terms)
+    _report(found, inverse, terms, unit, exact)
     model = back @ inverse @ back.T
     covariance = model
     if robust:
@@ -210,9 +220,17 @@ def finish(
     return Estimated(back @ found.theta, covariance, model)
 
 
-def _report(found: Maximum, inverse: FloatArray, terms: tuple[str, ...]) -> None:
-    uninformed = np.diag(inverse) > _UNINFORMED**2
-    own = [t for t, u in zip(terms, uninformed, strict=True) if u and t != "Intercept"]
+def _report(found: Maximum, inverse: FloatArray, terms: tuple[str, ...], unit: FloatArray, exact: bool) -> None:
+    if exact:
+        warn(
+            "the scale runs to zero: the model meets the times without error, so that there is no estimate (all event "
+            "times equal, a stratum without events, or hardly more events than terms?). Use 'exponential', or fewer "
+            "terms",
+            ConvergenceWarning,
+        )
+        return
+    uninformed = np.diag(inverse) > (_UNINFORMED * unit) ** 2
+    own = [t for t, u in zip(terms, uninformed, strict=True) if u and t not in ("Intercept", "gamma0")]
     if own:
         warn(
             f"the coefficient of {', '.join(repr(t) for t in own)} runs to infinity: nothing in the data bounds it (no "

@@ -40,6 +40,7 @@ from dxa_causal.survival.parametric_result import LifetimeFit
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_EXACT = 15.0  # minus the log scale, of the log time or relative to the time, of a fit without error
 _SCALES = ("log(scale)", "log(shape)", "log(sigma)")
 _MEASURE = {"aft": "time ratio", "ph": "hazard ratio", "po": "survival odds ratio"}
 _TITLES = {"aft": "Accelerated failure time model", "ph": "Proportional hazards model", "po": "Proportional odds model"}
@@ -243,8 +244,9 @@ def parametric(
     distribution : str
         "exponential", "weibull", "lognormal", "loglogistic", "gengamma"
         (generalised gamma), "gompertz", "piecewise_exponential" (constant
-        hazard between `breaks`), or for times that may be negative "gaussian"
-        and "logistic".
+        hazard between `breaks`), or of the time itself, not its logarithm,
+        "gaussian" and "logistic". They allow a time of zero (none below);
+        a left bound of 0 stands for "nothing is known before".
     parameterisation : {"aft", "ph", "po"}, optional
         What covariates act on. "aft": they stretch time, as in R's survreg.
         "ph": they multiply the hazard. "po": they multiply the odds of
@@ -386,8 +388,19 @@ def parametric(
     back[own, own] = 1 / data_read.scale
     for k in shifted:
         back[k, own] = -data_read.centre / data_read.scale
-    estimated = finish(found, back, data_read, terms, robust=robust, cluster=cluster, weight_type=weight_type)
     real = distribution in REAL
+    unit, exact = _units(terms, own, data_read, found.theta, real=real)
+    estimated = finish(
+        found,
+        back,
+        data_read,
+        terms,
+        robust=robust,
+        cluster=cluster,
+        weight_type=weight_type,
+        unit=unit,
+        exact=exact,
+    )
     measure = "mean difference" if real else _MEASURE[kind]
     call = format_call(
         "survival.parametric",
@@ -426,3 +439,18 @@ def parametric(
         data=data_read,
         estimand=measure if real else f"log {measure}",
     )
+
+
+def _units(
+    terms: tuple[str, ...], effects: list[int], data: Lifetimes, theta: FloatArray, *, real: bool
+) -> tuple[FloatArray, bool]:
+    """How large each parameter is by its scale, and whether a scale has run to zero."""
+    time = float(np.mean(np.abs(data.guess(log_time=False)))) or 1.0
+    unit = np.ones(len(terms))
+    if real:
+        unit[effects] = time
+    unit[[k for k, t in enumerate(terms) if t.startswith("shape")]] = 1 / time
+    width = theta - (np.log(time) if real else 0.0)
+    signs = {"log(scale)": 1.0, "log(shape)": -1.0}
+    exact = any(signs.get(t.split("[")[0], 0.0) * w < -_EXACT for t, w in zip(terms, width, strict=True))
+    return unit, exact

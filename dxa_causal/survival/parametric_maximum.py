@@ -109,6 +109,8 @@ def choose_breaks(given: int | Sequence[float] | None, data: Lifetimes) -> Float
     if isinstance(given, int | np.integer):
         if given < 1:
             raise OptionError(f"breaks={given!r}: the number of pieces must be at least 1")
+        if given > np.unique(known).size:
+            raise OptionError(f"breaks={given!r}: more pieces than event times ({np.unique(known).size}); use fewer")
         cuts = np.unique(np.quantile(known, np.linspace(0, 1, int(given) + 1)[1:-1]))
         return np.asarray(cuts, dtype=np.float64)
     try:

@@ -64,7 +64,8 @@ def predict_lifetime(
     -------
     DataFrame
         row, time or p (where they apply), estimate, std_error, conf_low,
-        conf_high. A quantile that is never reached is infinite.
+        conf_high. A quantile that is never reached is infinite; the hazard of
+        a positive time is missing at time zero, where it may be 0 or infinite.
 
     Notes
     -----
@@ -104,7 +105,8 @@ def predict_lifetime(
         return _table(keys, estimate, se, z, log=False)
     estimate, se = np.zeros(len(index) * at.size), np.zeros(len(index) * at.size)
     rows, time = np.repeat(np.arange(len(index)), at.size), np.tile(at, len(index))
-    started = np.flatnonzero((time > 0) | (not fit.positive))
+    begun = (time > 0) | (not fit.positive)
+    started = np.flatnonzero(begun)
     for part in np.array_split(started, 1 + started.size // _BLOCK):
         survival = model.log_survival(fit.coefficients, rows[part], time[part])
         if type == "hazard":
@@ -115,7 +117,7 @@ def predict_lifetime(
             estimate[part] = -survival.value
             se[part] = _spread(survival.gradient, fit.covariance)
     if type == "hazard":
-        estimate[time <= 0] = se[time <= 0] = np.nan if fit.positive else 0.0
+        estimate[~begun] = se[~begun] = np.nan
     table = _table(keys, estimate, se, z, log=True)
     if type != "survival":
         return table
@@ -149,6 +151,8 @@ def _times(fit: LifetimeFit, times: npt.ArrayLike | None, *, rmst: bool) -> Floa
         first = 0.0 if outcome.entry is None else float(outcome.entry.min())
         return np.array([last]) if rmst else np.linspace(first, last, _GRID + 1)[1:]
     given = check_times(times)
+    if not np.isfinite(given).all():
+        raise OptionError("times must be finite; type='mean' is the mean without a horizon")
     if rmst and (given <= 0).any():
         raise OptionError(f"times={given.min():g}: the horizon of a restricted mean must be positive")
     if fit.positive and (given < 0).any():

@@ -186,7 +186,10 @@ def royston_parmar(
     back = np.eye(len(terms))
     back[own, own] = 1 / read.scale
     back[0, own] = -read.centre / read.scale
-    estimated = finish(found, back, read, terms, robust=robust, cluster=cluster, weight_type=weight_type)
+    unit = np.ones(len(terms))
+    width = at[-1] - at[0]
+    unit[1], unit[2 : at.size] = 1 / width, 1 / width**3  # of log t, and of the cubic pieces
+    estimated = finish(found, back, read, terms, robust=robust, cluster=cluster, weight_type=weight_type, unit=unit)
     _warn_falling(estimated.theta[: at.size], at, read)
     call = format_call(
         "survival.royston_parmar",
@@ -240,8 +243,12 @@ def _knots(given: int | Sequence[float], boundary: tuple[float, float] | None, d
             if boundary is not None
             else "all event times are equal: a spline of time cannot be fitted"
         )
+    n_events = int(data.events.sum())
+    n_inner = given if isinstance(given, int | np.integer) else np.size(given)
+    if n_inner + 2 > max(n_events, 2):
+        raise OptionError(f"knots={given!r}: {n_inner} inner knots are too many for {n_events} events")
     if isinstance(given, int | np.integer):
-        if given < 0:
+        if isinstance(given, bool) or given < 0:
             raise OptionError(f"knots={given!r} must be 0 or more")
         inner = np.quantile(known, np.linspace(0, 1, int(given) + 2)[1:-1])
         if np.unique(inner).size < inner.size or (inner.size and not ends[0] < inner[0] <= inner[-1] < ends[1]):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from dxa_causal._core import errors
@@ -174,3 +175,12 @@ def test_a_cause_called_censored_is_censoring():
     assert outcome.event.tolist() == [2, 0, 1, 0]
     with pytest.raises(errors.OutcomeError, match="make it a categorical whose first category is censoring"):
         build_design("Surv(t, state) ~ 1", data.replace("censored", "alive"), causes=True)
+
+
+def test_categories_of_polars_have_no_order_but_enums_do():
+    data = pl.DataFrame({"t": [1.0, 2, 3], "state": ["ill", "alive", "dead"]})
+    enum = data.with_columns(pl.col("state").cast(pl.Enum(["alive", "ill", "dead"])))
+    assert build_design("Surv(t, state) ~ 1", enum, causes=True).survival.event.tolist() == [1, 0, 2]
+    unordered = data.with_columns(pl.col("state").cast(pl.Categorical))
+    with pytest.raises(errors.OutcomeError, match="make it a categorical whose first category is censoring"):
+        build_design("Surv(t, state) ~ 1", unordered, causes=True)

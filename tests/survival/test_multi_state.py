@@ -420,7 +420,9 @@ def test_figures(moves, mgus):
     with pytest.raises(OptionError, match="group=7 is unknown; the groups are 0, 1"):
         fit.plot(group=7)
     cox = s.multi_state(f"{MGUS} ~ age + sex", mgus, id="id")
-    assert cox.plot_states(NEW.head(1), time_label="Months").get_xlabel() == "Months"
+    ax = cox.plot_states(NEW.head(1), time_label="Months")
+    assert ax.get_xlabel() == "Months"
+    assert ax.get_xlim()[0] == 0
     with pytest.raises(OptionError, match="draws one person"):
         cox.plot_states(NEW)
 
@@ -451,13 +453,19 @@ def test_bad_input(moves, mgus):
         fit(moves, shared=["age"])
     with pytest.raises(OptionError, match="leave robust=False out"):
         fit(moves, cluster="site", robust=False)
-    with pytest.raises(CollinearityError, match="transition ill -> dead: 'twice' is a linear combination of 'z'"):
+    with pytest.raises(
+        CollinearityError, match=r"transition ill -> dead: 'twice' is a linear combination of 'z'.*'ill -> dead': '1'"
+    ):
         fit(moves.assign(twice=2 * moves["z"], one=1.0), covariates={"ill -> dead": "z + twice"})
     with pytest.raises(PredictorError, match="'site' has one value"):
         fit(moves.assign(site=1), cluster="site")
     with pytest.raises(OutcomeError, match="several rows per person|overlap"):
         s.multi_state("Surv(stop, to) ~ z", moves, id="id")
+    with pytest.raises(OptionError, match="must name transitions"):
+        fit(moves, covariates="z")
     good = fit(moves)
+    with pytest.raises(OptionError, match="nobody changes state after it"):
+        good.predict(moves.head(2), state="well", start=1e6)
     for options, message in (
         ({"state": "wel"}, r"state='wel' is unknown; the states are 'well', 'ill', 'dead' \(did you mean 'well'\?\)"),
         ({}, "persons begin in several states"),

@@ -214,6 +214,21 @@ def test_covariates_of_the_last_visit_are_not_used(panel):
     assert without.provenance.n_used == len(panel) - (panel.groupby("id")["x"].size() == 1).sum()
 
 
+def test_unit_and_origin_of_a_covariate_change_nothing(panel):
+    seen = panel[panel["state"] != 99]
+    fit, other = (_fit(d, covariates="x") for d in (seen, seen.assign(x=1e7 + 1e6 * seen["x"])))
+    assert_allclose(other.log_likelihood, fit.log_likelihood, rtol=1e-10)
+    assert_allclose(other.tidy()["estimate"].iloc[-7:] * 1e6, fit.tidy()["estimate"].iloc[-7:], rtol=1e-5, atol=1e-7)
+    assert_allclose(other.tidy()["std_error"].iloc[-7:] * 1e6, fit.tidy()["std_error"].iloc[-7:], rtol=1e-5)
+
+
+def test_states_as_a_set_or_one_by_itself(panel):
+    known = {"state": "state", "time": "years", "id": "id", "exact": 4}
+    seen = panel[panel["state"] != 99]
+    sets = s.panel_markov(seen, **known, transitions={h: set(j) for h, j in MOVES.items()})
+    assert_allclose(sets.parameters, _fit(seen, exact=4).parameters)
+
+
 def test_bad_input(panel):
     seen = panel[panel["state"] != 99].reset_index(drop=True)
     with pytest.raises(OutcomeError, match=r"rows hold a state that is not among the transitions, first row .* 99"):
@@ -250,6 +265,8 @@ def test_bad_input(panel):
     ):
         with pytest.raises(OptionError, match=message):
             _fit(seen, **options)
+    with pytest.raises(OptionError, match="must name transitions"):
+        _fit(seen, covariates=["x"])
     with pytest.raises(OptionError, match="must list other states"):
         s.panel_markov(seen, state="state", time="years", id="id", transitions={1: [1, 2]})
     with pytest.raises(ColumnNotFoundError, match="time: no column 'year'"):
@@ -259,6 +276,10 @@ def test_bad_input(panel):
         fit.predict(state=9, times=[1])
     with pytest.raises(OptionError, match="not negative"):
         fit.predict(times=[-1])
+    with pytest.raises(OptionError, match="inf is among them"):
+        fit.predict(times=[np.inf])
+    with pytest.raises(OptionError, match="until=-1 must be a positive time"):
+        fit.plot_states(state=1, until=-1)
 
 
 def test_what_the_data_do_not_tell_is_said(panel):

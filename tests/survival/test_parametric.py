@@ -640,3 +640,63 @@ def test_times_without_meaning(type_, lung):
         fit.predict(lung, type=type_, times=[1])
     with pytest.raises(OptionError, match="between 0 and 1"):
         fit.predict(lung, type="quantile", p=1.5)
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+@pytest.mark.parametrize("distribution", ["gaussian", "logistic", "gompertz"])
+def test_no_unit_of_time_looks_like_separation(distribution, unit, lung):
+    # a warning would be an error here
+    there = s.parametric("Surv(time, status) ~ age", lung.assign(time=lung["time"] * unit), distribution=distribution)
+    here = s.parametric("Surv(time, status) ~ age", lung, distribution=distribution)
+    z = [fit.tidy().set_index("term").loc["age", "statistic"] for fit in (here, there)]
+    np.testing.assert_allclose(z[1], z[0], rtol=1e-6)
+
+
+def test_close_knots_do_not_look_like_separation(lung):
+    late = lung.assign(time=1e4 + lung["time"] / 10)
+    assert s.royston_parmar("Surv(time, status) ~ age", late, knots=1).converged
+
+
+@pytest.mark.parametrize("distribution", ["weibull", "lognormal", "gaussian", "logistic"])
+def test_a_fit_without_error_has_no_standard_errors(distribution, lung):
+    with pytest.warns(ConvergenceWarning, match="scale runs to zero: the model meets the times without error"):
+        fit = s.parametric("Surv(time, status) ~ age", lung.assign(time=4.0), distribution=distribution)
+    assert np.isnan(fit.std_error).all()
+
+
+def test_stratum_without_events_is_said(lung):
+    men = lung.assign(status=lung["status"].where(lung["sex"] == 2, 0))
+    with pytest.warns(ConvergenceWarning, match="a stratum without events"):
+        assert np.isnan(s.parametric("Surv(time, status) ~ age", men, strata="sex").std_error).all()
+
+
+@pytest.mark.parametrize(
+    ("fit", "options", "message"),
+    [
+        (s.royston_parmar, {"knots": 1000}, "1000 inner knots are too many for 164 events"),
+        (s.royston_parmar, {"knots": True}, "knots=True must be 0 or more"),
+        (s.parametric, {"distribution": "piecewise_exponential", "breaks": 1000}, "more pieces than event times"),
+    ],
+)
+def test_too_many_pieces(fit, options, message, lung):
+    with pytest.raises(OptionError, match=message):
+        fit("Surv(time, status) ~ age", lung, **options)
+
+
+@pytest.mark.parametrize("fit", [s.parametric, s.royston_parmar])
+def test_numbers_stored_as_text_are_refused(fit, lung):
+    text = lung.assign(weight=[f"{70 + k / 10}" for k in range(len(lung))])
+    with pytest.raises(PredictorError, match="is a column of numbers stored as text"):
+        fit("Surv(time, status) ~ weight", text)
+
+
+def test_infinite_times_and_the_hazard_at_zero(lung):
+    fit = s.parametric("Surv(time, status) ~ age", lung, distribution="gaussian")
+    with pytest.raises(OptionError, match="times must be finite"):
+        fit.predict(lung.head(1), times=[np.inf])
+    at, near = fit.predict(lung.head(1), times=[0, 1e-9], type="hazard")["estimate"]
+    np.testing.assert_allclose(at, near, rtol=1e-8)
+
+
+def test_comparison_of_one_distribution(lung):
+    assert s.compare_distributions("Surv(time, status) ~ age", lung, distributions="weibull").best.df == 3

@@ -107,7 +107,7 @@ class GradientBoostedSurvival(SurvivalLearner):
         -------
         GradientBoostedSurvival
         """
-        if self.patience is not None and self.patience < 1:
+        if self.patience is not None and not (isinstance(self.patience, int | np.integer) and self.patience >= 1):
             raise OptionError(f"patience={self.patience!r} must be a positive number of trees, or None")
         values, outcome = self._training(X, y)
         from sksurv.ensemble import GradientBoostingSurvivalAnalysis

@@ -285,6 +285,9 @@ class CoxNet(SurvivalLearner):
     def _check_options(self) -> None:
         check_option("selection", self.selection, LambdaChoice)
         check_option("criterion", self.criterion, LambdaCriterion)
+        for name in ("l1_ratio", "n_lambdas", "max_iter", "tolerance"):
+            if not isinstance(getattr(self, name), int | float | np.number):
+                raise OptionError(f"{name}={getattr(self, name)!r} must be a number")
         if not 0.0 <= self.l1_ratio <= 1.0:
             raise OptionError(f"l1_ratio={self.l1_ratio!r} must lie between 0 (ridge) and 1 (lasso)")
         if self.lambda_ratio is not None and not 0.0 < self.lambda_ratio < 1.0:
@@ -298,7 +301,7 @@ class CoxNet(SurvivalLearner):
     def _given_lambdas(self) -> FloatArray | None:
         if self.lambdas is None:
             return None
-        given = np.atleast_1d(np.asarray(self.lambdas, dtype=np.float64))
+        given = _option_numbers("lambdas", self.lambdas)
         if given.ndim != 1 or given.size == 0 or not (np.isfinite(given) & (given >= 0)).all():
             raise OptionError(f"lambdas={self.lambdas!r} must be finite numbers that are not negative")
         return np.sort(given)[::-1].copy()
@@ -306,7 +309,7 @@ class CoxNet(SurvivalLearner):
     def _factor(self, p: int) -> FloatArray:
         if self.penalty_factor is None:
             return np.ones(p)
-        factor = np.array(self.penalty_factor, dtype=np.float64)
+        factor = _option_numbers("penalty_factor", self.penalty_factor)
         if factor.shape != (p,) or np.isnan(factor).any() or (factor < 0).any():
             raise OptionError(f"penalty_factor must hold {p} numbers that are not negative, one per column of X")
         inside = np.isfinite(factor)
@@ -359,6 +362,13 @@ class CoxNet(SurvivalLearner):
     def _survival(self, values: FloatArray) -> FloatArray:
         relative = np.exp(values @ self._chosen() - self._centre)
         return np.exp(-np.outer(relative, self._hazard))
+
+
+def _option_numbers(name: str, given: npt.ArrayLike) -> FloatArray:
+    try:
+        return np.atleast_1d(np.array(given, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise OptionError(f"{name}={given!r} must be numbers") from None
 
 
 def _weights(given: npt.ArrayLike | None, n: int) -> FloatArray:

@@ -21,6 +21,8 @@ def read_features(x: Any) -> tuple[FloatArray, list[str] | None]:
         raise EmptyDataError(
             f"X has {frame.shape[0]} rows and {frame.shape[1]} columns; there is nothing to learn from"
         )
+    if len(frame) < 2:
+        raise EmptyDataError("X has 1 row; there is nothing to learn from")
     if not frame.columns.is_unique:
         raise PredictorError(f"two columns of X are named {shown(frame.columns[frame.columns.duplicated()][0])}")
     return _numbers(frame), names
@@ -37,6 +39,8 @@ def features_again(x: Any, n_features: int, names: npt.NDArray[np.object_] | Non
         frame = frame[list(names)]
     elif frame.shape[1] != n_features:
         raise PredictorError(f"X has {frame.shape[1]} columns; at the fit it had {n_features}")
+    if not len(frame):
+        raise EmptyDataError("X has no rows; there is nothing to predict")
     return _numbers(frame)
 
 

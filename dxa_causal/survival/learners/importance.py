@@ -18,6 +18,7 @@ from dxa_causal.results import Provenance, Result, wald_columns
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival.learners.features import FloatArray, as_frame
 from dxa_causal.survival.learners.folds import IntArray, make_folds
+from dxa_causal.survival.learners.learner import refuse_class
 from dxa_causal.survival.learners.outcome import read_outcome
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def permutation_importance(
     ['term', 'estimate', 'std_error', 'conf_low', 'conf_high']
     """
     refuse_selected(X, "permutation_importance")
+    refuse_class(estimator)
     if not isinstance(n_repeats, int | np.integer) or n_repeats < 1:
         raise OptionError(f"n_repeats={n_repeats!r} must be a positive whole number")
     frame, names = as_frame(X)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from dxa_causal._core.errors import OutcomeError
+from dxa_causal._core.errors import OptionError, OutcomeError
 from dxa_causal._core.selected_rows import refuse_leak
 from dxa_causal._numerics.times import rank_times
 from dxa_causal.survival._kernels.concordance import concordance_totals, dense_ranks
@@ -166,3 +166,10 @@ def harrell(risk: FloatArray, outcome: TrainingOutcome, weight: FloatArray | Non
 def with_last(times: npt.ArrayLike, last: float) -> FloatArray:
     """Times of steps and the end of follow-up."""
     return np.union1d(np.asarray(times, dtype=np.float64), [last])
+
+
+def refuse_class(estimator: Any) -> None:
+    """Raise `OptionError` for what is no estimator, or the class of one."""
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        name = estimator.__name__ if isinstance(estimator, type) else repr(estimator)
+        raise OptionError(f"{name} is not an estimator; give an instance, such as CoxNet()")

@@ -21,7 +21,7 @@ from dxa_causal.survival._kernels.ipcw import censoring_curves, censoring_weight
 from dxa_causal.survival.estimator_curves import survival_at
 from dxa_causal.survival.learners.features import FloatArray, as_frame
 from dxa_causal.survival.learners.folds import make_folds
-from dxa_causal.survival.learners.learner import IntArray, SurvivalLearner, with_last
+from dxa_causal.survival.learners.learner import IntArray, SurvivalLearner, refuse_class, with_last
 from dxa_causal.survival.learners.outcome import TrainingOutcome, read_outcome
 from dxa_causal.survival.step_curves import check_times
 
@@ -126,7 +126,8 @@ class StackedSurvival(SurvivalLearner, _BaseComposition):
         """
         refuse_leak(X)
         names = self._learner_names()
-        rows = X if isinstance(X, np.ndarray) else as_frame(X)[0]
+        frame, _ = as_frame(X)
+        rows = X if isinstance(X, np.ndarray) else frame
         outcome = read_outcome(y, len(rows))
         self.n_features_in_ = rows.shape[1]
         if isinstance(rows, pd.DataFrame):
@@ -199,9 +200,11 @@ class StackedSurvival(SurvivalLearner, _BaseComposition):
         return X if isinstance(X, np.ndarray) else as_frame(X)[0]
 
     def _learner_names(self) -> list[str]:
-        given = list(self.estimators)
+        given = list(self.estimators) if isinstance(self.estimators, Sequence) else []
         if len(given) < 2 or not all(isinstance(e, tuple) and len(e) == 2 and isinstance(e[0], str) for e in given):
             raise OptionError("estimators must hold at least two pairs: [('cox', CoxNet()), ('forest', ...)]")
+        for _, learner in given:
+            refuse_class(learner)
         names = [name for name, _ in given]
         if len(set(names)) < len(names) or "stack" in names or any("__" in name for name in names):
             raise OptionError(f"estimators need different names without '__', not 'stack': {names}")

@@ -103,3 +103,9 @@ def refuse_unknown(name: str, names: tuple[str, ...], argument: str) -> None:
         near = nearest(str(name), names, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise OptionError(f"{argument}: there is no transition {name!r}{hint}; the transitions are {list(names)}")
+
+
+def refuse_no_mapping(covariates: object) -> None:
+    """Raise `OptionError` for covariates that are not given by transition."""
+    if covariates is not None and not isinstance(covariates, Mapping):
+        raise OptionError(f"covariates={covariates!r} must name transitions: covariates={{'ill -> dead': 'age'}}")

@@ -26,7 +26,7 @@ from dxa_causal.survival._kernels.cox import (
 )
 from dxa_causal.survival._kernels.risk_sets import build_risk_sets
 from dxa_causal.survival.checks import report_convergence, well_conditioned
-from dxa_causal.survival.multistate.coefficients import Shared, assign_coefficients
+from dxa_causal.survival.multistate.coefficients import Shared, assign_coefficients, refuse_no_mapping
 from dxa_causal.survival.multistate.histories import ORIGIN, TARGET, Histories, Moves, ranked, read_states
 from dxa_causal.survival.multistate.multi_state_result import Component, MultiStateFit
 
@@ -132,6 +132,7 @@ def multi_state(
         raise OptionError(f"robust={robust!r} must be True or False")
     if cluster is not None and not robust:
         raise OptionError(f"cluster={cluster!r} asks for robust standard errors; leave robust=False out")
+    refuse_no_mapping(covariates)
     frame, states = read_states(formula, data, id=id, initial=initial, missing=missing)
     arguments = {"id": id, "initial": initial, "weights": weights, "cluster": cluster}
     added = {"origin": ORIGIN, "target": TARGET}
@@ -263,10 +264,11 @@ def _fit_component(
     estimate = maximise(data)
     where = " & ".join(names[g] for g in members)
     labels = tuple(f"{terms[k]} ({where})" for k in own)
-    if not well_conditioned(estimate.information_null):
-        try:
+    try:
+        if not well_conditioned(estimate.information_null):
             refuse_collinear(replace(design, x=x, terms=[terms[k] for k in own], intercept=False), strata)
-        except CollinearityError as error:
-            raise CollinearityError(f"transition {where}: {error}") from None
-    report_convergence(estimate, labels, None)
+        report_convergence(estimate, labels, None)
+    except CollinearityError as error:
+        cure = f"a transition seen too seldom can do without covariates: covariates={{{names[members[0]]!r}: '1'}}"
+        raise CollinearityError(f"transition {where}: {error}; {cure}") from None
     return Component(members, own, rows, data, estimate)

@@ -290,7 +290,9 @@ class MultiStateFit(HazardRatios):
         """Stacked probabilities of the states of one person (a frame of one row)."""
         from dxa_causal.plots.states import stacked_states
 
-        table = self.predict(new, start=start, state=state)
+        moments = self.histories.times.distinct
+        times = np.append(start, moments[moments > start])  # the band begins where the person does
+        table = self.predict(new, start=start, state=state, times=times)
         if table["row"].nunique() != 1:
             raise OptionError(f"plot_states draws one person, but new has {table['row'].nunique()} rows; choose one")
         return stacked_states(table, time_label=time_label or self.design.survival.time_name, ax=ax)

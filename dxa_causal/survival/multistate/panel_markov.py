@@ -16,7 +16,12 @@ from dxa_causal.results import read_only
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.marquardt import maximise
 from dxa_causal.survival._kernels.panel_markov import PanelModel, approach, derivatives, log_likelihood
-from dxa_causal.survival.multistate.coefficients import Coefficients, assign_coefficients, refuse_unknown
+from dxa_causal.survival.multistate.coefficients import (
+    Coefficients,
+    assign_coefficients,
+    refuse_no_mapping,
+    refuse_unknown,
+)
 from dxa_causal.survival.multistate.panel_markov_result import PanelMarkovFit, in_place
 from dxa_causal.survival.multistate.panel_visits import PanelVisits, read_visits, state_graph
 
@@ -110,6 +115,8 @@ def panel_markov(
     >>> fit.intensity_matrix().round(3).values.tolist()
     [[-0.792, 0.792], [0.0, -0.0]]
     """
+    if not isinstance(covariates, str):
+        refuse_no_mapping(covariates)
     graph = state_graph(transitions, exact, censored)
     names = graph.names
     frame = read_visits(data, state=state, time=time, id=id)
@@ -124,17 +131,22 @@ def panel_markov(
     visits = graph.intervals(design, state=state, time=time, id=id)
     means = design.x[visits.begins].mean(axis=0)
     patterns, code = np.unique(design.x[visits.begins], axis=0, return_inverse=True)
-    model = PanelModel(len(graph.states), graph.origin, graph.target, in_place(patterns - means, found))
+    spread = design.x[visits.begins].std(axis=0)
+    scale = np.where(spread > 0, spread, 1.0)
+    model = PanelModel(len(graph.states), graph.origin, graph.target, in_place((patterns - means) / scale, found))
     intervals = visits.intervals(code.ravel())
     start = np.concatenate([np.log(_start(initial, names, visits, graph.origin)), np.zeros(len(found.terms))])
     if not np.isfinite(log_likelihood(model, intervals, start)[0]):
         raise OutcomeError(
-            "the likelihood is zero at the initial intensities, whose times or covariates must be on another scale: "
-            "centre and scale the covariates, or give initial={'1 -> 2': 0.1, ...}"
+            "the likelihood is zero at the initial intensities, whose times may be on another scale: "
+            "give initial={'1 -> 2': 0.1, ...}; or a code in censored= leaves out the state a person is in"
         )
     near = approach(model, intervals, start)
     top = maximise(lambda p: log_likelihood(model, intervals, p)[0], lambda p: derivatives(model, intervals, p), near)
-    covariance = _covariance(top.hessian, top.converged, top.n_iter, names, found)
+    unit = np.ones(top.parameters.size)  # of the parameters of standardised covariates
+    for column, k in (pair for pairs in found.columns for pair in pairs):
+        unit[len(names) + k] = 1 / scale[column]
+    covariance = _covariance(top.hessian, top.converged, top.n_iter, names, found) * np.outer(unit, unit)
     call = format_call(
         "survival.panel_markov",
         **arguments,
@@ -146,7 +158,7 @@ def panel_markov(
     return PanelMarkovFit(
         states=graph.states,
         transitions=names,
-        parameters=read_only(top.parameters),
+        parameters=read_only(top.parameters * unit),
         covariance=read_only(covariance),
         terms=found.terms,
         of_transition=found.transitions,

@@ -207,7 +207,8 @@ class PanelMarkovFit(Result):
         check_option("type", type, PredictionType)
         at = check_times(times)
         if (at < 0).any() or not np.isfinite(at).all():
-            raise OptionError(f"times must be finite and not negative, but {at[~(at >= 0)][0]:g} is among them")
+            wrong = at[(at < 0) | ~np.isfinite(at)][0]
+            raise OptionError(f"times must be finite and not negative, but {wrong:g} is among them")
         begin = np.unique(self.model.origin) if state is None else np.array([self._code(state)])
         z, index = self._covariates(new)
         n, k = len(self.states), at.size
@@ -252,6 +253,8 @@ class PanelMarkovFit(Result):
         """Stacked probabilities of the states from time zero, in `state`, up to the time `until`."""
         from dxa_causal.plots.states import stacked_states
 
+        if not 0 < until < np.inf:
+            raise OptionError(f"until={until!r} must be a positive time")
         table = self.predict(new, state=state, times=np.linspace(0.0, until, 201))
         if table["row"].nunique() != 1:
             raise OptionError(f"plot_states draws one person, but new has {table['row'].nunique()} rows; choose one")

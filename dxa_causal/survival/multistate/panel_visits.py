@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -217,7 +217,7 @@ def state_graph(
         raise OptionError(f"transitions={transitions!r} must map each state to those it may lead to: {example}")
     targets = {}
     for key, values in transitions.items():
-        listed = list(values) if isinstance(values, Sequence) and not isinstance(values, str) else [values]
+        listed = _listed(values)
         if not listed or key in listed or len(set(listed)) < len(listed):
             raise OptionError(
                 f"transitions[{shown(key)}]={values!r} must list other states, each once; leave a state that cannot be "
@@ -235,8 +235,7 @@ def state_graph(
             raise OptionError(f"{argument}: {shown(value)} is not a state of the transitions, which are {known}")
         return states.index(value)
 
-    several = isinstance(exact, Sequence | set | np.ndarray) and not isinstance(exact, str)
-    exactly = frozenset(code(v, "exact") for v in ([] if exact is None else exact if several else [exact]))
+    exactly = frozenset(code(v, "exact") for v in ([] if exact is None else _listed(exact)))
     for k in exactly:
         if k in origin or k not in target:
             raise OptionError(
@@ -246,10 +245,16 @@ def state_graph(
     for value, members in (censored or {}).items():
         if value in states:
             raise OptionError(f"censored: {shown(value)} is a state of the transitions; use a code of its own")
-        if not list(members):
+        if not _listed(members):
             raise OptionError(f"censored[{shown(value)}] is empty; list the states the person may be in")
-        unknown.append((value, tuple(code(v, f"censored[{shown(value)}]") for v in members)))
+        unknown.append((value, tuple(code(v, f"censored[{shown(value)}]") for v in _listed(members))))
     return StateGraph(states, origin[order], target[order], exactly, tuple(unknown))
+
+
+def _listed(values: Any) -> list[Any]:
+    """States given as a sequence or set, or one by itself."""
+    several = isinstance(values, Sequence | Set | np.ndarray) and not isinstance(values, str)
+    return list(values) if several else [values]
 
 
 def read_visits(data: Any, *, state: str, time: str, id: str) -> pd.DataFrame:

@@ -52,6 +52,8 @@ def predict_multi_state(
     if times is None and type == "length_of_stay":
         raise OptionError("type='length_of_stay' needs a horizon: times=[tau]")
     at = hazards.after(start).time if times is None else check_times(times)
+    if not at.size:
+        raise OptionError(f"start={start:g}: nobody changes state after it, so that there is nothing to predict")
     if (at < start).any():
         raise OptionError(f"times: {at.min():g} lies before start={start:g}")
     warn_beyond(at, float(fit.design.survival.time.max()))

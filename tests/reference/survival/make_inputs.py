@@ -182,9 +182,7 @@ def _mice_tumours():
             "546 609 692 692 710 752 773 781 782 789 808 810 814 842 846 851 871 873 876 888 888 890 894 896 "
             "911 913  914 914 916 921 921 926 936 945 1008 "
         ),
-        ("ge", 0): (
-            "412 524 647 648 695 785 814 817 851 880 913 942 986 "
-        ),
+        ("ge", 0): ("412 524 647 648 695 785 814 817 851 880 913 942 986 "),
     }
     rows = [(float(day), tumour, grp) for (grp, tumour), days in found.items() for day in days.split()]
     data = pd.DataFrame(rows, columns=["day", "tumour", "grp"])

@@ -353,6 +353,9 @@ def test_bad_options(designs):
         ({"penalty_factor": [1.0]}, "penalty_factor must hold 8 numbers"),
         ({"penalty_factor": [0.0] * 8}, "leaves no feature to penalise"),
         ({"lambda_ratio": 2.0}, "lambda_ratio=2.0 must lie between"),
+        ({"l1_ratio": "lasso"}, "l1_ratio='lasso' must be a number"),
+        ({"lambdas": ["few"]}, "must be numbers"),
+        ({"penalty_factor": "all"}, "penalty_factor='all' must be numbers"),
     ]:
         with pytest.raises(OptionError, match=message):
             s.CoxNet(**options).fit(x, y)

@@ -382,6 +382,8 @@ def test_bad_stack(x, y):
     pair = LEARNERS["stack"].estimators
     for options, message in [
         ({"estimators": pair[:1]}, "at least two pairs"),
+        ({"estimators": None}, "at least two pairs"),
+        ({"estimators": [pair[0], ("b", s.CoxNet)]}, "CoxNet is not an estimator; give an instance"),
         ({"estimators": [pair[0], pair[0]]}, "different names"),
         ({"estimators": pair, "times": [1e6]}, r"times must lie in \(0, 1022\]"),
         ({"estimators": pair, "cv": [(np.arange(100), np.arange(100, 150))]}, "leave each row out once"),
@@ -389,6 +391,23 @@ def test_bad_stack(x, y):
     ]:
         with pytest.raises(OptionError, match=message):
             s.StackedSurvival(**options).fit(x, y)
+
+
+@pytest.mark.parametrize("learner", [s.CoxNet(lambdas=[0.1]), s.RandomSurvivalForest(2), s.GradientBoostedSurvival(2)])
+def test_too_few_rows(learner, x, y):
+    with pytest.raises(EmptyDataError, match="X has 1 row; there is nothing to learn from"):
+        clone(learner).fit(x.head(1), y[y["event"]][:1])
+    with pytest.raises(EmptyDataError, match="X has no rows; there is nothing to predict"):
+        clone(learner).fit(x, y).predict(x.head(0))
+
+
+def test_no_estimators(x, y):
+    with pytest.raises(PredictorError, match="must have rows and columns"):
+        clone(LEARNERS["stack"]).fit(x["age"].to_numpy(), y)
+    with pytest.raises(OptionError, match="None is not an estimator"):
+        s.permutation_importance(None, x, y)
+    with pytest.raises(OptionError, match="patience='soon'"):
+        s.GradientBoostedSurvival(patience="soon").fit(x, y)
 
 
 # -- importance --------------------------------------------------------------------------------------------------------
