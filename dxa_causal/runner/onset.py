@@ -14,6 +14,7 @@ from dxa_causal import survival
 from dxa_causal._core.errors import StudyFileError
 from dxa_causal._design import Design, IntervalOutcome, build_design
 from dxa_causal.plots.coefficients import forest
+from dxa_causal.plots.style import term_label
 from dxa_causal.plots.survival import step_curves
 from dxa_causal.report import BlockWriter
 from dxa_causal.runner.blocks import OnsetBlock
@@ -144,7 +145,7 @@ def _effects(
     writer.table(table, "effects", caption)
     for transition, name in ((_ILL, "onset"), (_DEAD, "death_without")):
         drawn = table[table["transition"] == transition]
-        drawn = drawn.assign(line=drawn["term"] + ": " + drawn["method"])
+        drawn = drawn.assign(line=drawn["term"].map(term_label) + ": " + drawn["method"])
         what = "Hazard ratio of onset" if transition == _ILL else "Hazard ratio of death without the illness"
         writer.figure(forest(drawn, effect_measure=what, label="line"), f"{name}_forest", f"{what}, by analysis.")
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from dxa_causal._core.errors import OptionError, PredictorError
 from dxa_causal._core.rng import Seed, generator
+from dxa_causal._core.selected_rows import refuse_selected
 from dxa_causal._design import build_design, to_pandas
 from dxa_causal.results import Provenance, Result, wald_columns
 from dxa_causal.results.provenance import format_call
@@ -97,6 +98,7 @@ def cross_validate(formulas: Mapping[str, str], data: Any, *, folds: int = 5, se
     """
     if not isinstance(formulas, Mapping) or not formulas:
         raise OptionError(f"formulas must name each model: {{'age': 'Surv(time, died) ~ age'}}, not {formulas!r}")
+    refuse_selected(data, "cross_validate")
     frame = to_pandas(data)
     designs = {name: build_design(formula, frame) for name, formula in formulas.items()}
     outcomes = {name: "".join(d.parts.outcome.split()) for name, d in designs.items()}

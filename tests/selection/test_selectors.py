@@ -178,6 +178,24 @@ def test_selection_outside_the_fold_is_refused(x, outcomes, make):
         cross_val_score(model, chosen, outcomes["cox"], cv=3, error_score="raise")
 
 
+@pytest.mark.parametrize("validate", ["cross_validate", "optimism", "nested_cross_validation", "internal_external"])
+def test_frames_of_selected_features_are_not_validated(x, outcomes, validate):
+    """Functions that hold rows out, or draw them anew, want the selection inside what they fit."""
+    chosen = SELECTORS["lasso"].fit_transform(x, outcomes["cox"])
+    data = chosen.assign(time=outcomes["cox"]["time"], died=outcomes["cox"]["event"], site=np.arange(160) % 4)
+    formula = "Surv(time, died) ~ protein_3"
+    calls = {
+        "cross_validate": lambda: s.cross_validate({"a": formula}, data, seed=1),
+        "optimism": lambda: s.optimism(lambda d: s.cox(formula, d), data, 1.0, n_resamples=5, seed=1),
+        "nested_cross_validation": lambda: s.nested_cross_validation(
+            {"a": formula}, data, [1.0], outcome="Surv(time, died)"
+        ),
+        "internal_external": lambda: s.internal_external(lambda d: s.cox(formula, d), data, [1.0], site="site"),
+    }
+    with pytest.raises(LeakageError, match=f"{validate}: the features of this frame were selected by Elastic"):
+        calls[validate]()
+
+
 def test_selection_in_the_pipeline_is_refitted(x, outcomes):
     pipeline = make_pipeline(StandardScaler(), selection.MutualInformation(2), s.CoxNet(cv=3))
     scores = cross_val_score(pipeline, x, outcomes["cox"], cv=3, error_score="raise")

@@ -115,7 +115,11 @@ def one(rng, n=400):
         transitions={"well": ["ill", "dead"], "ill": ["well", "dead"]},
     )  # fmt: skip
     for row in panel.tidy().query("term == 'arm'").to_dict("records"):
-        found[f"panel: {row['transition']}", n] = interval(row, EFFECT[row["transition"]])
+        own = interval(row, EFFECT[row["transition"]])
+        # between two visits the direct way to death is hardly told from the way over illness
+        found[f"panel: {row['transition']}", n] = (
+            own._replace(asked=None) if row["transition"] == "well -> dead" else own
+        )
     table = panel.predict(NEW, state="well", times=[AT])
     for k, name in enumerate(STATES):
         found[f"panel, state probability: {name}", n] = interval(table.iloc[k], chance[1][0, k])

@@ -14,6 +14,7 @@ from dxa_causal._core.errors import DxaCausalError, OptionError
 from dxa_causal._core.options import check_option
 from dxa_causal._core.parallel import parallel_map
 from dxa_causal._core.rng import Seed, generator
+from dxa_causal._core.selected_rows import refuse_selected
 from dxa_causal._design import build_design, to_pandas
 from dxa_causal.results import Provenance, Result, wald_columns
 from dxa_causal.survival.evaluation.performance import USUAL, Measured, Performance, Score, measured, neutral
@@ -162,6 +163,7 @@ def nested_cross_validation(
     if features is None and any(hasattr(m, "fit") for m in models.values()):
         raise OptionError("estimators need features=[...], the columns they may use")
     what = measured(metrics, horizons, outcome=outcome, cause=None)
+    refuse_selected(data, "nested_cross_validation")
     frame = to_pandas(data)
     columns = list(features or [])
     design = build_design(f"{outcome} ~ 1", frame, arguments={f"feature {c}": c for c in columns})

@@ -14,6 +14,7 @@ from dxa_causal._core.errors import DxaCausalError, OptionError, OutcomeError
 from dxa_causal._core.options import check_conf_level, check_option, check_whole_number
 from dxa_causal._core.parallel import parallel_map
 from dxa_causal._core.rng import Seed, spawn
+from dxa_causal._core.selected_rows import refuse_selected
 from dxa_causal._core.warnings import ConvergenceWarning, warn
 from dxa_causal._design import to_pandas
 from dxa_causal.results import Provenance, Result, read_only
@@ -191,6 +192,7 @@ def optimism(
         unknown = [m for m in (*what.metrics, *what.scores) if m not in _NO_INFORMATION and m != "brier"]
         if unknown:
             raise OptionError(f"correction='632+' does not know what {unknown[0]!r} is without information")
+    refuse_selected(data, "optimism")
     frame = to_pandas(data).reset_index(drop=True)
     model = fit(frame)
     apparent = what.table({"model": model}, frame)

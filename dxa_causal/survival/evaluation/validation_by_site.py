@@ -14,6 +14,7 @@ from scipy import special
 from dxa_causal._core.errors import DxaCausalError, OptionError, PredictorError, column_not_found
 from dxa_causal._core.options import check_conf_level, check_option
 from dxa_causal._core.parallel import parallel_map
+from dxa_causal._core.selected_rows import refuse_selected
 from dxa_causal._design import to_pandas
 from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result
 from dxa_causal.survival._kernels.random_effects import RandomEffects, random_effects
@@ -214,6 +215,7 @@ def internal_external(
     check_option("pooling", pooling, Pooling)
     if not callable(fit):
         raise OptionError("fit must be a function of a frame that returns a model: lambda frame: cox('...', frame)")
+    refuse_selected(data, "internal_external")
     frame = to_pandas(data)
     if not isinstance(site, str):
         raise OptionError(f"site={site!r} must name one column")
