@@ -188,7 +188,7 @@ def test_frames_of_selected_features_are_not_validated(x, outcomes, validate):
         "cross_validate": lambda: s.cross_validate({"a": formula}, data, seed=1),
         "optimism": lambda: s.optimism(lambda d: s.cox(formula, d), data, 1.0, n_resamples=5, seed=1),
         "nested_cross_validation": lambda: s.nested_cross_validation(
-            {"a": formula}, data, [1.0], outcome="Surv(time, died)"
+            {"a": lambda d: s.cox(formula, d)}, data, [1.0], outcome="Surv(time, died)"
         ),
         "internal_external": lambda: s.internal_external(lambda d: s.cox(formula, d), data, [1.0], site="site"),
     }
