@@ -34,7 +34,8 @@ from dxa_causal.survival.frailty import FrailtyFit, cox_frailty
 from dxa_causal.survival.gray_test import gray_test
 from dxa_causal.survival.indirect_standardisation import StandardisedRatio, smr
 from dxa_causal.survival.interaction import Interaction, interaction
-from dxa_causal.survival.interval_cox import IntervalCoxFit, interval_cox
+from dxa_causal.survival.interval_cox import interval_cox
+from dxa_causal.survival.interval_cox_result import IntervalCoxFit
 from dxa_causal.survival.kaplan_meier import KaplanMeierFit, kaplan_meier
 from dxa_causal.survival.lin_ying import LinYingFit, lin_ying
 from dxa_causal.survival.logrank import logrank
