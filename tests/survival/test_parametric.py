@@ -700,3 +700,18 @@ def test_infinite_times_and_the_hazard_at_zero(lung):
 
 def test_comparison_of_one_distribution(lung):
     assert s.compare_distributions("Surv(time, status) ~ age", lung, distributions="weibull").best.df == 3
+
+
+def test_survival_that_rises_after_entry_has_no_likelihood():
+    """With late entry a falling spline would gain without end: the likelihood divides by ever less."""
+    rng = np.random.default_rng(1)
+    entry, x = rng.uniform(0, 1, 200), rng.normal(size=200)
+    left = entry + rng.uniform(0.1, 1.0, 200)
+    right = np.where(rng.random(200) < 0.6, left + 0.5, np.inf)
+    data = pd.DataFrame({"left": left, "right": right, "entry": entry, "x": x})
+    fit = s.royston_parmar("Surv(left, right, type='interval') ~ x", data, entry="entry", knots=1)
+    model = fit.lifetime_model(fit.data.x, data, fit.data.offset)
+    # the fit centres and scales its covariates; any will do here
+    rising = np.where(np.arange(fit.coefficients.size) == 1, 1.0, 0.0)
+    assert np.isfinite(evaluate(model, fit.data.observed, rising).value)
+    assert evaluate(model, fit.data.observed, -rising).value == -np.inf

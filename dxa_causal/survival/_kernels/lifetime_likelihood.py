@@ -19,6 +19,7 @@ IntArray = npt.NDArray[np.int64]
 
 # Error of the estimate in standard errors, squared, at which one more Newton step is the last.
 _DECREMENT = 1e-14
+_RISE = 0.05  # of log survival after an entry; a little is warned of only, as splines may fall where nobody dies
 _MAX_ITER = 100
 
 
@@ -153,8 +154,9 @@ def log_one_minus_exp(s: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray
 
 
 def evaluate(model: LifetimeModel, observed: Observed, theta: FloatArray) -> Evaluation:
-    """Log-likelihood, scores of the rows and information."""
+    """Log-likelihood, scores of the rows and information; without a value where survival rises after an entry."""
     o, p = observed, theta.size
+    free = np.full(o.weight.size, -np.inf)  # log survival at the last time known to be free of the event
     score, hessian, value = np.zeros((o.weight.size, p)), np.zeros((p, p)), 0.0
     with np.errstate(all="ignore"):  # a step too far gives infinities, which the iteration takes back
         simple = (
@@ -166,6 +168,8 @@ def evaluate(model: LifetimeModel, observed: Observed, theta: FloatArray) -> Eva
             if rows.size:
                 curve, w = function(theta, rows, time), sign * o.weight[rows]
                 value += float(w @ curve.value)
+                if rows is o.right:
+                    free[rows] = curve.value
                 score[rows] += sign * curve.gradient
                 hessian += curve.curvature(w)
         if o.left.size:
@@ -178,11 +182,16 @@ def evaluate(model: LifetimeModel, observed: Observed, theta: FloatArray) -> Eva
             w = o.weight[o.between]
             low = model.log_survival(theta, o.between, o.lower)
             high = model.log_survival(theta, o.between, o.upper)
+            free[o.between] = low.value
             share, first, second = log_one_minus_exp(high.value - low.value)
             step = high.gradient - low.gradient
             value += float(w @ (low.value + share))
             score[o.between] += low.gradient + first[:, None] * step
             hessian += low.curvature(w * (1 - first)) + high.curvature(w * first) + _outer(w * second, step)
+        if o.entry.size:
+            begin = model.log_survival(theta, o.entry, o.entry_time).value
+            if (free[o.entry] > begin + _RISE).any():
+                value = -np.inf  # a spline that falls would gain without end
         gradient = o.weight @ score
     return Evaluation(value, score, gradient, -hessian)
 
