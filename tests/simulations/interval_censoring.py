@@ -11,17 +11,12 @@
 - rare visits: everybody comes every 3 years or so and most have the onset before the second visit.
 """
 
-import argparse
-import sys
-import time
-from functools import partial
-
 import numpy as np
 import pandas as pd
 
 import dxa_causal as dc
-from dxa_causal._core.parallel import parallel_map
-from tests.simulations.survival import HEADER, SEED, intervals, line, several, summary
+from tests.simulations.studies import run_studies
+from tests.simulations.survival import intervals
 
 s = dc.survival
 
@@ -116,31 +111,5 @@ STUDIES = {
 }
 
 
-def simulate(name, runs, *, n_jobs=1, block=25):
-    """All runs of a study, summarised: one row per effect and analysis."""
-    children = np.random.default_rng([SEED, *name.encode()]).spawn(runs)
-    blocks = [children[k : k + block] for k in range(0, runs, block)]
-    work = partial(several, STUDIES[name], None)
-    found = [run for part in parallel_map(work, blocks, n_jobs=n_jobs, progress=True, description=name) for run in part]
-    return [summary(label, n, [run[label, n] for run in found]) for label, n in found[0]]
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("studies", nargs="*", metavar="study", help=f"of {', '.join(STUDIES)}; all if none is named")
-    parser.add_argument("--runs", type=int, default=2000)
-    parser.add_argument("--n-jobs", type=int, default=1)
-    options = parser.parse_args()
-    unknown = [name for name in options.studies if name not in STUDIES]
-    if unknown:
-        parser.error(f"no study {unknown[0]!r}; there are {', '.join(STUDIES)}")
-    print(HEADER, flush=True)
-    for name in options.studies or STUDIES:
-        start = time.perf_counter()
-        for row in simulate(name, options.runs, n_jobs=options.n_jobs):
-            print(line(row), flush=True)
-        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
-
-
 if __name__ == "__main__":
-    main()
+    run_studies(__doc__, STUDIES)
