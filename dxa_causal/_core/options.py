@@ -54,9 +54,10 @@ def check_whole_number(argument: str, value: object, low: int, high: int | None 
     ...
     dxa_causal._core.errors.OptionError: folds=1.5 must be a whole number, at least 2
     """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if whole and low <= value and (high is None or value <= high):  # type: ignore[operator]
-        return
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        number = int(value)
+        if low <= number and (high is None or number <= high):
+            return
     bounds = f"at least {low}" if high is None else f"from {low} to {high}"
     raise OptionError(f"{argument}={value!r} must be a whole number, {bounds}")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TypeVar
 
+import numpy as np
+
 from dxa_causal._core.errors import OptionError
 from dxa_causal._core.progress import track
 
@@ -34,7 +36,7 @@ def parallel_map(
     description : str
         Text beside the bar.
     """
-    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0):
+    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0):
         raise OptionError(f"n_jobs={n_jobs!r} must be a whole number: so many processes, or -1 for all processors")
     items = items if isinstance(items, Sized) else list(items)
     total = len(items)

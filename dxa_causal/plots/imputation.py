@@ -11,6 +11,7 @@ from dxa_causal.plots.style import COLOURS, GREY, fold, new_axes, strip, term_la
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.patches import Rectangle
 
 
 def traces(values: np.ndarray, *, label: str, ax: Axes | None = None) -> Axes:
@@ -137,7 +138,7 @@ def patterns(table: pd.DataFrame, ax: Axes | None = None, *, most: int = 20) -> 
     return ax
 
 
-def _box(j: int, i: int, face: str):  # type: ignore[no-untyped-def]
+def _box(j: int, i: int, face: str) -> Rectangle:
     from matplotlib.patches import Rectangle
 
     return Rectangle((j - 0.45, i - 0.45), 0.9, 0.9, facecolor=face, edgecolor="none")

@@ -102,7 +102,8 @@ def check_block(block: Block, spec: Study, frames: dict[str, pd.DataFrame], base
             if example:
                 selected_columns(block.onset, "1", to_pandas(frame), {})
             else:
-                build_design(f"{block.onset} ~ {block.covariates}", frame, interval=True).interval  # noqa: B018
+                design = build_design(f"{block.onset} ~ {block.covariates}", frame, interval=True)
+                _ = design.interval  # raises when the left side is no interval
             if block.true_onset is not None:
                 _columns(frame, "true_onset", block.true_onset)
             for name in block.truth.values():

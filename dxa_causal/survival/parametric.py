@@ -17,7 +17,7 @@ from scipy import special
 
 from dxa_causal._core.errors import OptionError, UnseenLevelError, column_not_found, shown
 from dxa_causal._core.options import Missing, WeightType, check_option
-from dxa_causal.results import Provenance, read_only
+from dxa_causal.results import read_only
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.distributions import Family, Located, Transformed
 from dxa_causal.survival._kernels.lifetime_likelihood import LifetimeModel
@@ -80,29 +80,9 @@ class ParametricFit(LifetimeFit):
 
     distribution: Distribution
     parameterisation: Parameterisation
-    terms: tuple[str, ...]
-    coefficients: FloatArray
-    covariance: FloatArray
-    covariance_model: FloatArray
-    robust: bool
     strata: str | None
     stratum_labels: tuple[Any, ...]
     breaks: FloatArray
-    weights: str | None
-    weight_type: WeightType
-    offset: str | None
-    cluster: str | None
-    effects: tuple[int, ...]
-    measure: str
-    log_likelihood: float
-    log_likelihood_null: float
-    nobs: int
-    n_events: int
-    n_iter: int
-    converged: bool
-    provenance: Provenance
-    data: Lifetimes
-    estimand: str
 
     @property
     def scale(self) -> pd.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -35,6 +36,7 @@ MEASURES = {
 }
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class LifetimeFit(PredictedCurves, Result):
     """Base of fits that give log S(t) and log f(t) for any covariates."""
 
@@ -57,6 +59,7 @@ class LifetimeFit(PredictedCurves, Result):
     data: Lifetimes
     measure: str
     effects: tuple[int, ...]
+    estimand: str
 
     log_scale: ClassVar[tuple[str, ...]] = ("Intercept", "log(")  # beginnings of terms that are logarithms
 

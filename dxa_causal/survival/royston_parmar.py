@@ -13,7 +13,7 @@ import pandas as pd
 from dxa_causal._core.errors import OptionError
 from dxa_causal._core.options import Missing, WeightType, check_option
 from dxa_causal._core.warnings import FallingHazardWarning, warn
-from dxa_causal.results import Provenance, read_only
+from dxa_causal.results import read_only
 from dxa_causal.results.provenance import format_call
 from dxa_causal.survival._kernels.distributions import Located
 from dxa_causal.survival._kernels.lifetime_likelihood import LifetimeModel, Maximum, maximise
@@ -57,26 +57,6 @@ class RoystonParmarFit(LifetimeFit):
 
     spline_scale: Scale
     knots: FloatArray
-    terms: tuple[str, ...]
-    coefficients: FloatArray
-    covariance: FloatArray
-    covariance_model: FloatArray
-    robust: bool
-    weights: str | None
-    weight_type: WeightType
-    offset: str | None
-    cluster: str | None
-    effects: tuple[int, ...]
-    measure: str
-    log_likelihood: float
-    log_likelihood_null: float
-    nobs: int
-    n_events: int
-    n_iter: int
-    converged: bool
-    provenance: Provenance
-    data: Lifetimes
-    estimand: str
 
     @property
     def joints(self) -> FloatArray:

@@ -6,9 +6,6 @@ Predictions are given functions of covariates, so that their performance in the 
 million people without censoring. Each run draws a test set, censored at random, and calls `evaluate`.
 """
 
-import argparse
-import sys
-import time
 from functools import partial
 
 import numpy as np
@@ -18,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 import dxa_causal as dc
 from dxa_causal._core.parallel import parallel_map
 from dxa_causal.survival._kernels.ranked_pairs import ranked_pairs
-from tests.simulations.survival import HEADER, SIZE, Interval, Rejection, line, summary
+from tests.simulations.survival import SIZE, Interval, Rejection, command_line, summary
 
 SEED = 20251125
 COVERAGE = (93.5, 96.5)
@@ -110,22 +107,5 @@ def simulate(name, runs, *, n_jobs=1, truth_size=1_000_000, block=50):
     return pd.DataFrame([summary(f"{name}: {label}", n, [run[label, n] for run in found]) for label, n in found[0]])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("studies", nargs="*", metavar="study", help=f"of {', '.join(STUDIES)}; all if none is named")
-    parser.add_argument("--runs", type=int, default=2000)
-    parser.add_argument("--n-jobs", type=int, default=1)
-    options = parser.parse_args()
-    unknown = [name for name in options.studies if name not in STUDIES]
-    if unknown:
-        parser.error(f"no study {unknown[0]!r}; there are {', '.join(STUDIES)}")
-    print(HEADER, flush=True)
-    for name in options.studies or STUDIES:
-        start = time.perf_counter()
-        for row in simulate(name, options.runs, n_jobs=options.n_jobs).to_dict("records"):
-            print(line(row), flush=True)
-        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
-
-
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, STUDIES, simulate)

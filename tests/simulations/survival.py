@@ -285,17 +285,18 @@ def line(row):
     return f"| {' | '.join([row['what'], str(row['n']), str(row['runs']), *three, *share, row['asked'], row['met']])} |"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("studies", nargs="*", metavar="study", help=f"of {', '.join(STUDIES)}; all if none is named")
-    parser.add_argument("--runs", type=int, default=5000)
+def command_line(doc, studies, simulate, *, runs=2000):
+    """Print a table in Markdown of the studies named on the command line, of all if none is."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("studies", nargs="*", metavar="study", help=f"of {', '.join(studies)}; all if none is named")
+    parser.add_argument("--runs", type=int, default=runs)
     parser.add_argument("--n-jobs", type=int, default=1)
     options = parser.parse_args()
-    unknown = [name for name in options.studies if name not in STUDIES]
+    unknown = [name for name in options.studies if name not in studies]
     if unknown:
-        parser.error(f"no study {unknown[0]!r}; there are {', '.join(STUDIES)}")
+        parser.error(f"no study {unknown[0]!r}; there are {', '.join(studies)}")
     print(HEADER, flush=True)
-    for name in options.studies or STUDIES:
+    for name in options.studies or studies:
         start = time.perf_counter()
         for row in simulate(name, options.runs, n_jobs=options.n_jobs).to_dict("records"):
             print(line(row), flush=True)
@@ -303,4 +304,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, STUDIES, simulate, runs=5000)

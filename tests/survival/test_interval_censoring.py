@@ -104,7 +104,7 @@ def test_icenreg_np_and_survfit(expected, frames):
     ours = fit.predict(times)["estimate"].to_numpy()
     np.testing.assert_allclose(log_likelihood(ours), v["np_loglik"], rtol=1e-12)
     assert log_likelihood(survival) < v["np_loglik"] - 0.004
-    np.testing.assert_allclose(ours, survival, atol=0.02)
+    np.testing.assert_allclose(ours, survival, atol=0.02)  # survfit stopped below the maximum, as just shown
 
 
 def test_kaplan_meier_with_delayed_entry(expected, frames):
@@ -356,6 +356,7 @@ def test_exact_times_are_nearly_cox():
         data = data.assign(left=data["time"], right=data["time"].where(data["died"], np.inf))
         ours, cox = s.interval_cox(f"{VISITS} ~ x", data), s.cox("Surv(time, died) ~ x", data, ties="breslow")
         gaps.append(n * abs(ours.coefficients[0] - cox.coefficients[0]))
+        # outer products of scores against the information: equal in large samples only
         np.testing.assert_allclose(ours.std_error, cox.std_error, rtol=0.1)
     assert max(gaps) < 2
 
@@ -388,6 +389,7 @@ def test_profile_errors_are_near_the_bootstrap(model):
     data = visited(9, 600, model=model)
     profile = s.interval_cox(f"{VISITS} ~ arm + x", data, model=model)
     drawn = s.interval_cox(f"{VISITS} ~ arm + x", data, model=model, std_error="bootstrap", n_resamples=300, seed=1)
+    # 300 samples give an error to 4 %, and both are estimates of their own
     np.testing.assert_allclose(profile.std_error, drawn.std_error, rtol=0.15)
 
 

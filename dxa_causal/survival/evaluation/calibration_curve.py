@@ -119,7 +119,7 @@ def _spline(x: FloatArray, at: FloatArray, n_knots: int) -> tuple[FloatArray, Fl
             f"n_knots={n_knots}: the predicted risks have {np.unique(x).size} different values, too few for a curve "
             "with as many knots; give n_knots=2 for a straight line"
         ) from None
-    return tuple(np.column_stack([basis[k] for k in sorted(basis)]) for basis in (own, new))  # type: ignore[return-value]
+    return np.column_stack([own[k] for k in sorted(own)]), np.column_stack([new[k] for k in sorted(new)])
 
 
 METHODS: dict[bool, tuple[CurveMethod, ...]] = {True: ("loess", "rcs"), False: ("hazard", "pseudo")}

@@ -119,9 +119,7 @@ class SurvivalLearner(BaseEstimator, abc.ABC):
             self.feature_names_in_ = np.array(names, dtype=object)
         elif hasattr(self, "feature_names_in_"):  # of an earlier fit
             del self.feature_names_in_
-        # scikit-survival gives Pipeline its predict_survival_function when it is imported
-        import sksurv  # noqa: F401
-
+        teach_pipelines()
         return values, outcome
 
     def _features(self, X: Any) -> FloatArray:
@@ -173,3 +171,8 @@ def refuse_class(estimator: Any) -> None:
     if isinstance(estimator, type) or not hasattr(estimator, "fit"):
         name = estimator.__name__ if isinstance(estimator, type) else repr(estimator)
         raise OptionError(f"{name} is not an estimator; give an instance, such as CoxNet()")
+
+
+def teach_pipelines() -> None:
+    """Give Pipeline its ``predict_survival_function``, as scikit-survival does when it is imported."""
+    import sksurv  # noqa: F401

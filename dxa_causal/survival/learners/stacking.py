@@ -21,7 +21,7 @@ from dxa_causal.survival._kernels.ipcw import censoring_curves, censoring_weight
 from dxa_causal.survival.estimator_curves import survival_at
 from dxa_causal.survival.learners.features import FloatArray, as_frame
 from dxa_causal.survival.learners.folds import make_folds
-from dxa_causal.survival.learners.learner import IntArray, SurvivalLearner, refuse_class, with_last
+from dxa_causal.survival.learners.learner import IntArray, SurvivalLearner, refuse_class, teach_pipelines, with_last
 from dxa_causal.survival.learners.outcome import TrainingOutcome, read_outcome
 from dxa_causal.survival.step_curves import check_times
 
@@ -132,8 +132,7 @@ class StackedSurvival(SurvivalLearner, _BaseComposition):
         self.n_features_in_ = rows.shape[1]
         if isinstance(rows, pd.DataFrame):
             self.feature_names_in_ = np.array([str(c) for c in rows.columns], dtype=object)
-        import sksurv  # noqa: F401
-
+        teach_pipelines()
         self.times_ = self._grid(outcome)
         weight, alive = ipcw_targets(outcome, self.times_)
         target = outcome.array()

@@ -5,6 +5,7 @@ import warnings
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy.special import expit, logit
 
@@ -161,7 +162,6 @@ def test_bootstrap_draws_rows_and_does_not_depend_on_jobs(known):
 
 
 def test_arrays_columns_and_polars_agree(known):
-    pl = pytest.importorskip("polars")
     by_column = s.calibration({"a": "p1", "b": "p2"}, known, outcome="y").tidy()
     arrays = {"a": known["p1"].to_numpy(), "b": known["p2"].tolist()}
     by_array = s.calibration(arrays, outcome=known["y"].to_numpy()).tidy()
