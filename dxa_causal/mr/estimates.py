@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,7 +14,8 @@ import pandas as pd
 from dxa_causal._core.errors import OptionError
 from dxa_causal._core.options import check_option
 from dxa_causal._core.rng import Seed, spawn
-from dxa_causal.mr.estimators import ESTIMATORS, LABELS, METHODS, Draws, Method, Row, refuse_correlated, why_not
+from dxa_causal.mr.estimator import Convention, Interval, Row, Settings, check_harmonised, refuse_correlated
+from dxa_causal.mr.estimators import ESTIMATORS, LABELS, METHODS, USUAL, Method
 from dxa_causal.mr.harmonised import Harmonised
 from dxa_causal.mr.single import single_variant
 from dxa_causal.results import Provenance, Result, read_only, wald_columns
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,6 +44,15 @@ class MREstimates(Result):
         Degrees of freedom of the t distribution; nan for the normal.
     reason : tuple of str
         Why a method does not apply; empty where it does.
+    p_values : (k,) ndarray
+        Of tests that are not Wald tests; nan where the Wald test holds.
+    intervals : tuple
+        Per row, confidence limits that are not Wald limits, or None.
+    details : tuple of mapping
+        Per row, further numbers of the method by name.
+    valid : tuple
+        Per row, (n,) booleans of the variants the method holds to be valid
+        instruments, or None.
     nobs : int
         Variants used.
     """
@@ -55,6 +66,10 @@ class MREstimates(Result):
     std_errors: FloatArray
     df: FloatArray
     reason: tuple[str, ...]
+    p_values: FloatArray
+    intervals: tuple[Interval | None, ...]
+    details: tuple[Mapping[str, float], ...]
+    valid: tuple[BoolArray | None, ...]
     nobs: int
     provenance: Provenance
     estimand: str = "effect of the exposure on the outcome per unit of the exposure"
@@ -73,6 +88,13 @@ class MREstimates(Result):
         table = pd.DataFrame({"method": self.method, "term": self.term})
         for name in rows[0]:
             table[name] = np.concatenate([row[name] for row in rows])
+        own = ~np.isnan(self.p_values)
+        table.loc[own, "p_value"] = self.p_values[own]
+        for i, interval in enumerate(self.intervals):
+            if interval is not None:
+                pieces = interval(conf_level)
+                limits = np.array([pieces[0, 0], pieces[-1, 1]]) if len(pieces) else np.full(2, math.nan)
+                table.loc[i, ["conf_low", "conf_high"]] = np.exp(limits) if exponentiate else limits
         table.insert(table.columns.get_loc("statistic") + 1, "df", self.df)
         return table.assign(n_variants=self.nobs, reason=list(self.reason))
 
@@ -81,6 +103,33 @@ class MREstimates(Result):
         h = self.harmonised
         f = float(np.mean((h.beta_exposure / h.se_exposure) ** 2)) if self.nobs else math.nan
         return pd.DataFrame({"n_variants": [self.nobs], "f_statistic": [f]})
+
+    def confidence_sets(self, conf_level: float = 0.95) -> pd.DataFrame:
+        """Every piece of the confidence sets that are not Wald intervals; `tidy` gives their outer ends.
+
+        Columns method, term, conf_low, conf_high; an empty set has no line.
+        """
+        lines = [
+            (method, term, low, high)
+            for method, term, interval in zip(self.method, self.term, self.intervals, strict=True)
+            if interval is not None
+            for low, high in interval(conf_level)
+        ]
+        return pd.DataFrame(lines, columns=["method", "term", "conf_low", "conf_high"])
+
+    def further(self) -> pd.DataFrame:
+        """Further numbers of the methods (overdispersion, heterogeneity ...): method, term, what, value."""
+        lines = [
+            (method, term, name, float(value))
+            for method, term, found in zip(self.method, self.term, self.details, strict=True)
+            for name, value in found.items()
+        ]
+        return pd.DataFrame(lines, columns=["method", "term", "what", "value"])
+
+    def valid_variants(self) -> pd.DataFrame:
+        """One row per variant: variant, and for each method that chooses, whether it holds it to be valid."""
+        chosen = {m: v for m, v in zip(self.method, self.valid, strict=True) if v is not None}
+        return pd.DataFrame({"variant": self.harmonised.table["variant"], **chosen})
 
     def plot(self, ax: Axes | None = None, *, kind: Literal["scatter", "forest"] = "scatter") -> Axes:
         """Scatter of the variants with a line per method, or forest of the variants' ratios and the estimates."""
@@ -102,6 +151,7 @@ def estimate(
     harmonised: Harmonised,
     methods: Sequence[Method] | Method | None = None,
     *,
+    convention: Convention = "twosamplemr",
     seed: Seed = None,
     n_draws: int = 1000,
 ) -> MREstimates:
@@ -115,6 +165,8 @@ def estimate(
         "simple_median", "weighted_median", "penalised_weighted_median"; all
         that apply to the number of variants when omitted. A method named here
         that does not apply gives a row of nan with its reason.
+    convention : {"twosamplemr", "mendelianrandomization"}
+        Whose conventions hold where the two R packages differ.
     seed : int, Generator or None
         For the standard errors of the medians. Each method draws from its own
         stream: its numbers do not depend on which others are asked for.
@@ -167,18 +219,35 @@ def estimate(
     {'method': ['ivw', 'wald_ratio'], 'estimate': [0.496, nan],
      'reason': ['', 'the Wald ratio is for one variant; there are 3']}
     """
-    refuse_correlated(harmonised)
+    check_harmonised(harmonised)
+    check_option("convention", convention, Convention)
     if n_draws < 2:
         raise OptionError(f"n_draws={n_draws!r} must be at least 2; 1000 is usual")
-    asked: list[Method] = list(_asked(methods) or [m for m in METHODS if not why_not(m, harmonised)] or METHODS)
+    asked: list[Method] = list(_asked(methods) or _that_apply(harmonised))
+    if not all(ESTIMATORS[method].correlated for method in asked):
+        refuse_correlated(harmonised)
     streams = dict(zip(METHODS, spawn(seed, len(METHODS)), strict=True))
     rows: list[tuple[Method, str, Row]] = []
     for method in asked:
-        reason = why_not(method, harmonised)
+        reason = ESTIMATORS[method].reason(harmonised)
         if reason:
             rows.append((method, reason, Row("effect")))
         else:
-            rows += [(method, "", row) for row in ESTIMATORS[method](harmonised, Draws(streams[method], n_draws))]
+            settings = Settings(streams[method], n_draws, convention)
+            rows += [(method, "", row) for row in ESTIMATORS[method].rows(harmonised, settings)]
+    call = f"mr.estimate(harmonised, methods={asked!r}, convention={convention!r}, seed={seed_shown(seed)!r}, "
+    return collect(harmonised, rows, call=f"{call}n_draws={n_draws})", seed=seed)
+
+
+def _that_apply(harmonised: Harmonised) -> Sequence[Method]:
+    usual: Sequence[Method] = ("ivw", "egger") if harmonised.correlated else USUAL
+    return [m for m in usual if not ESTIMATORS[m].reason(harmonised)] or usual
+
+
+def collect(
+    harmonised: Harmonised, rows: Sequence[tuple[Method, str, Row]], *, call: str, seed: Seed = None
+) -> MREstimates:
+    """Put rows (method, reason, numbers) of one or several methods into a result."""
     used, shared = harmonised.n_variants, harmonised.counts["n_both"]
     return MREstimates(
         harmonised=harmonised,
@@ -188,18 +257,23 @@ def estimate(
         std_errors=read_only([row.std_error for _, _, row in rows]),
         df=read_only([math.nan if row.df is None else row.df for _, _, row in rows]),
         reason=tuple(reason for _, reason, _ in rows),
+        p_values=read_only([math.nan if row.p_value is None else row.p_value for _, _, row in rows]),
+        intervals=tuple(row.interval for _, _, row in rows),
+        details=tuple(dict(row.details) for _, _, row in rows),
+        valid=tuple(None if row.valid is None else read_only(row.valid) for _, _, row in rows),
         nobs=used,
         provenance=Provenance(
-            call=f"mr.estimate(harmonised, methods={asked!r}, seed={_seed(seed)!r}, n_draws={n_draws})",
+            call=call,
             n_rows=used,
             n_used=used,
-            seed=_seed(seed),
+            seed=seed_shown(seed),
             notes=(f"{used} of {shared} variants in both files kept when harmonised",),
         ),
     )
 
 
-def _seed(seed: Seed) -> int | None:
+def seed_shown(seed: Seed) -> int | None:
+    """Return the seed as provenance shows it."""
     return None if seed is None or isinstance(seed, np.random.Generator) else int(seed)
 
 

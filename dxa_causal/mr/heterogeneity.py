@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from dxa_causal.mr._kernels.regression import egger, ivw
-from dxa_causal.mr.estimators import Method, refuse_correlated, why_not
+from dxa_causal.mr.estimator import refuse_correlated
+from dxa_causal.mr.estimators import ESTIMATORS, Method
 from dxa_causal.mr.harmonised import Harmonised
 from dxa_causal.results import HypothesisTest, NotApplicable
 
@@ -57,7 +58,7 @@ def heterogeneity(harmonised: Harmonised) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     regressions: dict[Method, Any] = {"ivw": ivw, "egger": egger}
     for method, regression in regressions.items():
-        reason = why_not(method, harmonised)
+        reason = ESTIMATORS[method].reason(harmonised)
         fit = None if reason else regression(*arrays)
         q, df = (math.nan, math.nan) if fit is None else (fit.q, float(fit.df))
         p_value = math.nan if fit is None else float(chdtrc(df, q))
@@ -99,7 +100,7 @@ def pleiotropy(harmonised: Harmonised) -> HypothesisTest | NotApplicable:
 
     refuse_correlated(harmonised)
     name = "MR-Egger intercept (t)"
-    reason = why_not("egger", harmonised)
+    reason = ESTIMATORS["egger"].reason(harmonised)
     fit = None if reason else egger(harmonised.beta_exposure, harmonised.beta_outcome, harmonised.se_outcome)
     if fit is None:
         return NotApplicable(reason, method=name)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dxa_causal import mr
 from dxa_causal._core.errors import OptionError
 from dxa_causal.mr._kernels import median
-from dxa_causal.mr.estimators import METHODS
+from dxa_causal.mr.estimators import USUAL as METHODS
 from dxa_causal.results import GLANCE, TIDY, HypothesisTest, NotApplicable
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "mr"

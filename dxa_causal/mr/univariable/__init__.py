@@ -1,0 +1,1 @@
+"""Estimators of one causal effect, one family a file; each file lists its own in ``FAMILY``."""

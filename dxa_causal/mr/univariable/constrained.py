@@ -1,0 +1,7 @@
+"""Constrained maximum likelihood."""
+
+from __future__ import annotations
+
+from dxa_causal.mr.estimator import Estimator
+
+FAMILY: dict[str, Estimator] = {}

@@ -1,0 +1,7 @@
+"""Debiased and penalised inverse-variance weighting."""
+
+from __future__ import annotations
+
+from dxa_causal.mr.estimator import Estimator
+
+FAMILY: dict[str, Estimator] = {}

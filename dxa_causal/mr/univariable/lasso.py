@@ -1,0 +1,7 @@
+"""Lasso on the direct effects."""
+
+from __future__ import annotations
+
+from dxa_causal.mr.estimator import Estimator
+
+FAMILY: dict[str, Estimator] = {}

@@ -1,0 +1,7 @@
+"""Maximum likelihood by its profile, and unweighted regression."""
+
+from __future__ import annotations
+
+from dxa_causal.mr.estimator import Estimator
+
+FAMILY: dict[str, Estimator] = {}

@@ -1,0 +1,7 @@
+"""Modes of the variants' ratios."""
+
+from __future__ import annotations
+
+from dxa_causal.mr.estimator import Estimator
+
+FAMILY: dict[str, Estimator] = {}
