@@ -44,11 +44,11 @@ docs: setup
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 bench: setup
-	for part in survival survival_two evaluation learners imputation; do $(BIN)/python -m tests.benchmarks.$$part || exit 1; done
+	for part in survival survival_two evaluation learners imputation mendelian_randomisation; do $(BIN)/python -m tests.benchmarks.$$part || exit 1; done
 
 simulations: setup
 	$(BIN)/python -m tests.simulations.known_effect
-	for part in survival interval_censoring parametric multi_state illness_death evaluation calibration imputation selection; do \
+	for part in survival interval_censoring parametric multi_state illness_death evaluation calibration imputation selection mendelian_randomisation; do \
 		$(BIN)/python -m tests.simulations.$$part || exit 1; done
 
 clean:

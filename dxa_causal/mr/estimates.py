@@ -128,8 +128,11 @@ class MREstimates(Result):
 
     def valid_variants(self) -> pd.DataFrame:
         """One row per variant: variant, and for each method that chooses, whether it holds it to be valid."""
-        chosen = {m: v for m, v in zip(self.method, self.valid, strict=True) if v is not None}
-        return pd.DataFrame({"variant": self.harmonised.table["variant"], **chosen})
+        table = self.harmonised.table[["variant"]].copy()
+        for method, valid in zip(self.method, self.valid, strict=True):
+            if valid is not None:
+                table[method] = valid
+        return table
 
     def plot(self, ax: Axes | None = None, *, kind: Literal["scatter", "forest"] = "scatter") -> Axes:
         """Scatter of the variants with a line per method, or forest of the variants' ratios and the estimates."""

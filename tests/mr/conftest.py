@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -29,3 +31,16 @@ def bmi_chd(exposure: pd.DataFrame, outcome: pd.DataFrame) -> mr.Harmonised:
 @pytest.fixture(scope="session")
 def expected() -> list[dict]:
     return json.loads((REFERENCE / "expected.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def private_csv() -> Callable[[str], pd.DataFrame]:
+    """Data that may not ship (GPL packages), from the folder in the variable DXA_CAUSAL_MR_DATA."""
+
+    def read(name: str) -> pd.DataFrame:
+        folder = os.environ.get("DXA_CAUSAL_MR_DATA")
+        if not folder:
+            pytest.skip("data under the GPL do not ship; set DXA_CAUSAL_MR_DATA to a folder that holds them")
+        return pd.read_csv(Path(folder) / name)
+
+    return read
