@@ -248,6 +248,10 @@ RESULTS = {
     "propensity": lambda: _weighted()[1],
     "mean difference": _mean_difference,
     "mr": lambda: dc.mr.estimate(_harmonised(), seed=1),
+    "mr_presso": lambda: dc.mr.presso(_harmonised(), n_draws=2000, seed=1),
+    "mr_radial": lambda: dc.mr.radial(_harmonised(), seed=1, n_draws=100),
+    "presso": lambda: dc.mr.presso(_harmonised(), seed=1),
+    "radial": lambda: dc.mr.radial(_harmonised(), seed=1, n_draws=50),
 }
 
 COEFFICIENTS = (

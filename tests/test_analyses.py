@@ -39,6 +39,7 @@ SHOWN = {
         "woman, weak grip",
         "Hazards of the three transitions",
     ],
+    "04_mr_bmi_heart": ["STROBE-MR", "bmi_chd_funnel", "Weighted median", "InSIDE", "to be filled in by the authors"],
 }
 
 

@@ -1,4 +1,4 @@
-"""Commands: run, check, datasets, version."""
+"""Commands: run, check, mr, datasets, version."""
 
 from __future__ import annotations
 
@@ -49,6 +49,22 @@ def check(study: StudyFile) -> None:
 
     spec = runner.check(study)
     typer.echo(f"{spec.study.title}: {len(spec.cohorts)} cohorts, {sum(1 for _ in spec.blocks())} analyses; all fine")
+
+
+@app.command()
+def mr(
+    exposure: Annotated[str, typer.Option(help="GWAS summary statistics of the exposure: a file or a data set.")],
+    outcome: Annotated[str, typer.Option(help="The same of the outcome.")],
+    methods: Annotated[str, typer.Option(help="Estimators, with commas between them, or all.")] = "all",
+    action: Annotated[int, typer.Option(help="Palindromic variants: 1 keep, 2 by frequency, 3 drop.")] = 2,
+    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("results/mr"),
+    seed: Annotated[int, typer.Option(help="For standard errors by resampling.")] = 1,
+) -> None:
+    """Run Mendelian randomisation on two files: report, tables, figures and a study.toml to go on from."""
+    from dxa_causal import runner
+
+    result = runner.run_mr(exposure, outcome, methods=methods, action=action, out=out, seed=seed, say=_say)
+    typer.echo(f"report: {result.report}")
 
 
 @app.command()

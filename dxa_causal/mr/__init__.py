@@ -1,20 +1,69 @@
 """Mendelian randomisation with summary statistics: harmonise two GWAS files, estimate, question the estimate."""
 
+from dxa_causal.mr.assumptions import assumptions
+from dxa_causal.mr.doubt.cooks import cooks_distance
+from dxa_causal.mr.doubt.leave_one_out import leave_one_out
+from dxa_causal.mr.doubt.presso import PressoResult, presso
+from dxa_causal.mr.doubt.radial import RadialResult, radial
+from dxa_causal.mr.doubt.rucker import rucker
 from dxa_causal.mr.estimates import MREstimates, estimate
 from dxa_causal.mr.harmonise import harmonise
 from dxa_causal.mr.harmonised import Harmonised
 from dxa_causal.mr.heterogeneity import heterogeneity, pleiotropy
 from dxa_causal.mr.opengwas import opengwas_associations, opengwas_instruments
+from dxa_causal.mr.power import detectable_effect, power
+from dxa_causal.mr.reading import GWAS, read_gwas
 from dxa_causal.mr.single import single_variant
+from dxa_causal.mr.steiger import SteigerTest, steiger, steiger_filter
+from dxa_causal.mr.strength import InstrumentStrength, strength
+from dxa_causal.mr.univariable.constrained import cml
+from dxa_causal.mr.univariable.debiased import divw, pivw
+from dxa_causal.mr.univariable.lasso import lasso
+from dxa_causal.mr.univariable.likelihood import maxlik
+from dxa_causal.mr.univariable.mixture import conmix, hetpen
+from dxa_causal.mr.univariable.modes import mode
+from dxa_causal.mr.univariable.options import egger, ivw, median
+from dxa_causal.mr.univariable.raps import raps
+from dxa_causal.mr.variance import CaseControl
 
 __all__ = [
+    "CaseControl",
+    "GWAS",
     "Harmonised",
+    "InstrumentStrength",
     "MREstimates",
+    "PressoResult",
+    "RadialResult",
+    "SteigerTest",
+    "assumptions",
+    "cml",
+    "conmix",
+    "cooks_distance",
+    "detectable_effect",
+    "divw",
+    "egger",
     "estimate",
     "harmonise",
     "heterogeneity",
+    "hetpen",
+    "ivw",
+    "lasso",
+    "leave_one_out",
+    "maxlik",
+    "median",
+    "mode",
     "opengwas_associations",
     "opengwas_instruments",
+    "pivw",
     "pleiotropy",
+    "power",
+    "presso",
+    "radial",
+    "raps",
+    "read_gwas",
+    "rucker",
     "single_variant",
+    "steiger",
+    "steiger_filter",
+    "strength",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import DxaCausalError, SummaryStatisticsError, nearest, shown
@@ -15,6 +16,8 @@ Side = Literal["exposure", "outcome"]
 # as it stands, upper or lower case alike; the first that is there counts.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "variant": ("variant", "SNP", "rsid", "rs_id", "variant_id"),
+    "chromosome": ("chromosome", "chr"),
+    "position": ("position", "pos", "base_pair_location"),
     "effect_allele": ("effect_allele",),
     "other_allele": ("other_allele",),
     "beta": ("beta", "odds_ratio"),
@@ -24,7 +27,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "n": ("n", "samplesize", "sample_size"),
 }
 _REQUIRED = ("variant", "effect_allele", "beta", "se")
-_NUMBERS = ("beta", "se", "eaf", "p_value", "n")
+_NUMBERS = ("position", "beta", "se", "eaf", "p_value", "n")
 _MISSING = frozenset({"", ".", "NA", "NAN", "NR", "NULL", "NONE", "<NA>"})
 
 
@@ -33,16 +36,19 @@ def read_side(data: Any, side: Side) -> tuple[pd.DataFrame, str]:
 
     Parameters
     ----------
-    data : pandas or polars frame
+    data : pandas or polars frame, or what `read_gwas` returns
     side : {"exposure", "outcome"}
 
     Returns
     -------
     frame : DataFrame
-        variant, effect_allele, other_allele (upper case, None if missing),
-        beta, se, eaf, p_value, n (float, nan if missing); rows as given.
+        variant, chromosome (without "chr"), effect_allele, other_allele
+        (upper case, None if missing), position, beta, se, eaf, p_value, n
+        (float, nan if missing); rows as given. Without a column of ids, but
+        with chromosomes and positions, the ids are None.
     trait : str
-        The value of the column named `side`, else the name of the side.
+        The value of the column named `side` or the trait of what was read,
+        else the name of the side.
 
     Raises
     ------
@@ -52,15 +58,19 @@ def read_side(data: Any, side: Side) -> tuple[pd.DataFrame, str]:
     """
     from dxa_causal._design.matrix import to_pandas  # loads formulaic; not needed until data arrive
 
+    given = getattr(data, "trait", None)
     try:
-        frame = to_pandas(data)
+        frame = to_pandas(_narrowed(data.table if _was_read(data) else data, side))
     except DxaCausalError as error:
         raise SummaryStatisticsError(f"{side}: {error}") from None
     spelled = {str(c).lower(): c for c in reversed(frame.columns)}
     trait = _one_trait(frame, spelled, side)
+    if _was_read(data) and isinstance(given, str) and given:
+        trait = given
     found = {field: _find(spelled, field, side) for field in SYNONYMS}
+    placed = found["chromosome"] is not None and found["position"] is not None
     for field in _REQUIRED:
-        if found[field] is None:
+        if found[field] is None and not (field == "variant" and placed):
             raise _not_found(field, side, frame, spelled, found)
     columns: dict[str, Any] = {}
     for field, column in found.items():
@@ -70,10 +80,47 @@ def read_side(data: Any, side: Side) -> tuple[pd.DataFrame, str]:
             columns[field] = _on_scale(_number(frame[column], side), str(column))
         else:
             columns[field] = _text(frame[column], upper=field != "variant")
-    read = pd.DataFrame(columns, index=frame.index)
+    columns["chromosome"] = _chromosome(columns["chromosome"])
+    read = pd.DataFrame(columns, index=frame.index, copy=False)  # read only from here on
     _refuse_outside(read["eaf"], found["eaf"], side, "an allele frequency", "percentages have to be divided by 100")
     _refuse_outside(read["p_value"], found["p_value"], side, "a p-value", "call -log10 p neg_log_10_p_value")
     return read.reset_index(drop=True), trait
+
+
+def _narrowed(data: Any, side: Side) -> Any:
+    """Leave out, before anything is copied, what a polars frame holds beside the columns read here."""
+    names = list(data.collect_schema()) if hasattr(data, "collect_schema") else []
+    spelled = {name.lower(): name for name in reversed(names)}
+    found = [name for name in (_find(spelled, field, side) for field in SYNONYMS) if name is not None]
+    if any(_find(spelled, field, side) is None for field in _REQUIRED):
+        return data  # whoever complains lists all columns
+    trait = [spelled[name] for name in (f"id.{side}", side) if name in spelled]
+    return data.select(list(dict.fromkeys([*found, *trait])))
+
+
+def _was_read(data: Any) -> bool:
+    """Whether it is a result of `read_gwas`: a table with the name of its trait."""
+    return not isinstance(data, pd.DataFrame) and hasattr(data, "table") and hasattr(data, "trait")
+
+
+def build_of(data: Any) -> str:
+    """Genome build of what `read_gwas` returned; "" where it is not known."""
+    build = getattr(data, "build", None) if _was_read(data) else None
+    return build if isinstance(build, str) else ""
+
+
+_CHROMOSOMES = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
+
+
+def _chromosome(column: pd.Series | None) -> pd.Series | None:
+    """Bring "chr1", "01", 1.0 and 23 to "1", "1", "1" and "X"."""
+    if column is None:
+        return None
+    known, codes = np.unique(column.dropna().to_numpy(dtype=object).astype(str)), {}
+    for name in known:
+        short = name.removeprefix("CHR").removesuffix(".0").lstrip("0") or name
+        codes[name] = _CHROMOSOMES.get(short, short)
+    return pd.Series(column.map(codes).to_numpy(dtype=object, na_value=None), index=column.index, dtype=object)
 
 
 def _find(spelled: dict[str, Any], field: str, side: str) -> Any:
@@ -152,10 +199,24 @@ def _on_scale(values: pd.Series, column: str) -> pd.Series:
 
 def _text(column: pd.Series, *, upper: bool) -> pd.Series:
     """Strip, and set to None what stands for missing."""
-    text = column.astype(object).where(column.notna(), None).astype("string[pyarrow]").str.strip()
-    capital = text.str.upper()
-    clean = (capital if upper else text).mask(capital.isin(_MISSING))
-    return pd.Series(clean.to_numpy(dtype=object, na_value=None), index=column.index, dtype=object)
+    if upper:  # few distinct values: clean those, and let the rows share them
+        codes, known = pd.factorize(column)
+        clean = _clean(pd.Series(known, dtype=object), upper=True)
+        values = np.append(clean, np.array([None], dtype=object))[codes]
+    else:
+        values = _clean(column, upper=False)
+    return pd.Series(values, index=column.index, dtype=object)
+
+
+def _clean(column: pd.Series, *, upper: bool) -> npt.NDArray[np.object_]:
+    given = column.astype(object).where(column.notna(), None)
+    text = given.astype("string[pyarrow]")
+    stripped = text.str.strip()
+    capital = stripped.str.upper()
+    clean = (capital if upper else stripped).mask(capital.isin(_MISSING))
+    if given.map(type).isin([str, type(None)]).all() and bool(((clean == text) | text.isna()).fillna(False).all()):
+        return given.to_numpy(dtype=object)  # nothing to clean: no second copy of every id
+    return clean.to_numpy(dtype=object, na_value=None)
 
 
 def _refuse_outside(values: pd.Series, column: Any, side: str, what: str, advice: str) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import SummaryStatisticsError
 from dxa_causal._core.options import check_option
 from dxa_causal._core.warnings import SummaryStatisticsWarning, warn
 from dxa_causal.genotypes import Alignment, Alleles, align_alleles
-from dxa_causal.mr.columns import read_side
+from dxa_causal.mr.columns import build_of, read_side
 from dxa_causal.mr.harmonised import TABLE_COLUMNS, Harmonised
+from dxa_causal.mr.joining import By, fill_ids, join
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
@@ -45,13 +45,15 @@ _FATES = tuple(_REASONS)
 _FIRST_KEPT = _FATES.index("kept_swapped_and_flipped")
 
 
-def harmonise(exposure: Any, outcome: Any, *, action: Action = 2, tolerance: float = 0.08) -> Harmonised:
+def harmonise(
+    exposure: Any, outcome: Any, *, action: Action = 2, tolerance: float = 0.08, by: By = "auto"
+) -> Harmonised:
     """Bring the effects of two GWAS files onto the same alleles, variant by variant.
 
     Parameters
     ----------
-    exposure, outcome : pandas or polars frame
-        One row per variant: id, effect allele, beta, standard error, and where
+    exposure, outcome : pandas or polars frame, or what `read_gwas` returns
+        One row per variant: id (or chromosome and position), effect allele, beta, standard error, and where
         known other allele, effect-allele frequency, p-value and sample size.
         Names as here (``variant effect_allele other_allele beta se eaf p_value
         n``), as in TwoSampleMR (``SNP beta.exposure ...``) or as in GWAS-SSF
@@ -64,6 +66,10 @@ def harmonise(exposure: Any, outcome: Any, *, action: Action = 2, tolerance: flo
         drops those that cannot be told; 3 drops them all.
     tolerance : float
         With `action` 2 a frequency closer than this to 0.5 cannot tell.
+    by : {"auto", "variant", "position"}
+        Join by id; by chromosome, position and the pair of alleles (whichever
+        strand and order they are written in; both have to be known); or by id
+        and, where both files give positions, what no id matches by position.
 
     Returns
     -------
@@ -75,7 +81,9 @@ def harmonise(exposure: Any, outcome: Any, *, action: Action = 2, tolerance: flo
     ------
     SummaryStatisticsError
         A column is missing or holds impossible values, a shared variant is
-        listed twice in a file, or the files share no variant.
+        listed twice in a file, the files share no variant, or the shared ids
+        stand at other positions (another genome build; not with
+        ``by="variant"``).
 
     Warns
     -----
@@ -86,7 +94,7 @@ def harmonise(exposure: Any, outcome: Any, *, action: Action = 2, tolerance: flo
     -----
     The rules are those of ``TwoSampleMR::harmonise_data`` 0.7.9: exchange of
     alleles, strands and I/D codes whatever the `action`; missing frequencies
-    count as 0.5. Variants are joined by id only. Where ours is stricter:
+    count as 0.5. Where ours is stricter:
     variants whose two alleles are the same letter, whose standard error is not
     positive, or which match on no strand while one file lacks the other
     allele, are dropped (TwoSampleMR keeps the latter with `action` 1); an id
@@ -112,20 +120,22 @@ def harmonise(exposure: Any, outcome: Any, *, action: Action = 2, tolerance: flo
     'palindromic (A/T or C/G), and an allele frequency is too near 0.5 to tell the strand'
     """
     check_option("action", action, Action)
+    check_option("by", by, By)
     a, exposure_name = read_side(exposure, "exposure")
     b, outcome_name = read_side(outcome, "outcome")
-    in_a, in_b, partner = _join(a, b)
-    a_both = a[in_a].reset_index(drop=True)
-    b_both = b.take(partner).reset_index(drop=True)
+    found = join(a, b, by, (build_of(exposure), build_of(outcome)))
+    in_a, in_b, partner = found
+    if by != "variant" and (a["variant"].isna().any() or b["variant"].isna().any()):
+        fill_ids(a, b, found)
+    a_both, b_both = _rows(a, in_a), b.take(partner).reset_index(drop=True)
 
     fate = _unusable(a_both, b_both)
     usable = fate < 0
-    aligned = align_alleles(
-        _alleles(a_both[usable]), _alleles(b_both[usable]), tolerance=tolerance, infer_strand=action == 2
-    )
-    fate[usable] = _fate(a_both[usable], b_both[usable], aligned, action)
-    kept = fate[usable] >= _FIRST_KEPT
-    table = _table(a_both[usable], b_both[usable], aligned)[kept].reset_index(drop=True)
+    a_both, b_both = _rows(a_both, usable), _rows(b_both, usable)
+    aligned = align_alleles(_alleles(a_both), _alleles(b_both), tolerance=tolerance, infer_strand=action == 2)
+    fate[usable] = _fate(a_both, b_both, aligned, action)
+    table = _table(a_both, b_both, aligned, fate[usable] >= _FIRST_KEPT)
+    del a_both, b_both
 
     every_fate = _every_fate(a, b, in_a, in_b, fate)
     audit = _audit(a, b, in_a, in_b, every_fate, usable, aligned)
@@ -136,34 +146,13 @@ def harmonise(exposure: Any, outcome: Any, *, action: Action = 2, tolerance: flo
     return Harmonised(table, audit, MappingProxyType(counts), exposure_name, outcome_name)
 
 
-def _join(a: pd.DataFrame, b: pd.DataFrame) -> tuple[BoolArray, BoolArray, IntArray]:
-    """Rows of each file whose variant is in the other one, and the row of b that belongs to each such row of a."""
-    code, names = pd.factorize(np.concatenate([a["variant"].to_numpy(), b["variant"].to_numpy()]))
-    code_a, code_b = np.split(code, [len(a)])
-    count_a = np.bincount(code_a[code_a >= 0], minlength=names.size)
-    count_b = np.bincount(code_b[code_b >= 0], minlength=names.size)
-    both = (count_a > 0) & (count_b > 0)
-    if not both.any():
-        examples = " and ".join(
-            f"{f['variant'].dropna().iloc[:2].tolist()} in the {side}" for f, side in ((a, "exposure"), (b, "outcome"))
-        )
-        raise SummaryStatisticsError(
-            f"no variant is in both files ({len(a)} exposure, {len(b)} outcome rows): the ids look like {examples}. "
-            f"Variants are joined by id; give both files the same kind"
-        )
-    for side, count in (("exposure", count_a), ("outcome", count_b)):
-        twice = names[both & (count > 1)]
-        if twice.size:
-            raise SummaryStatisticsError(
-                f"{side}: {twice.size} shared variants are listed more than once, first "
-                f"{', '.join(repr(v) for v in twice[:5])}; keep one row of each (the right alleles of a variant "
-                f"with several, or one of several studies)"
-            )
-    shared = np.append(both, False)  # code -1, no id, is the last
-    row_of_b = np.full(names.size, -1, dtype=np.int64)
-    row_of_b[code_b[code_b >= 0]] = np.flatnonzero(code_b >= 0)
-    in_a = shared[code_a]
-    return in_a, shared[code_b], row_of_b[code_a[in_a]]
+def _rows(frame: pd.DataFrame, keep: BoolArray) -> pd.DataFrame:
+    """Rows of a frame, numbered anew; the frame itself where all stay."""
+    if keep.all():
+        return frame
+    part = frame[keep]
+    part.index = pd.RangeIndex(len(part))
+    return part
 
 
 def _alleles(frame: pd.DataFrame) -> Alleles:
@@ -212,24 +201,23 @@ def _fate(a: pd.DataFrame, b: pd.DataFrame, aligned: Alignment, action: Action) 
     return _first_that_applies(checks, _FATES.index("kept_aligned"))
 
 
-def _table(a: pd.DataFrame, b: pd.DataFrame, aligned: Alignment) -> pd.DataFrame:
-    columns: dict[str, Any] = {
-        "variant": a["variant"].to_numpy(),
-        "effect_allele": aligned.effect,
-        "other_allele": aligned.other,
-        "palindromic": aligned.palindromic,
-        "ambiguous": aligned.ambiguous,
-    }
+def _table(a: pd.DataFrame, b: pd.DataFrame, aligned: Alignment, kept: BoolArray) -> pd.DataFrame:
+    columns: dict[str, Any] = dict.fromkeys(TABLE_COLUMNS)  # in this order
+    columns["variant"] = a["variant"].to_numpy()[kept]
+    columns["effect_allele"], columns["other_allele"] = aligned.effect[kept], aligned.other[kept]
+    for name in ("chromosome", "position"):
+        columns[name] = a[name].where(a[name].notna(), b[name]).to_numpy()[kept]
+    columns["palindromic"], columns["ambiguous"] = aligned.palindromic[kept], aligned.ambiguous[kept]
     for side, f, sign, eaf in (
         ("exposure", a, aligned.sign_first, aligned.eaf_first),
         ("outcome", b, aligned.sign_second, aligned.eaf_second),
     ):
-        columns[f"beta_{side}"] = f["beta"].to_numpy() * sign
-        columns[f"se_{side}"] = f["se"].to_numpy()
-        columns[f"eaf_{side}"] = eaf
-        columns[f"p_{side}"] = f["p_value"].to_numpy()
-        columns[f"n_{side}"] = f["n"].to_numpy()
-    return pd.DataFrame(columns)[list(TABLE_COLUMNS)]
+        columns[f"beta_{side}"] = f["beta"].to_numpy()[kept] * sign[kept]
+        columns[f"se_{side}"] = f["se"].to_numpy()[kept]
+        columns[f"eaf_{side}"] = eaf[kept]
+        columns[f"p_{side}"] = f["p_value"].to_numpy()[kept]
+        columns[f"n_{side}"] = f["n"].to_numpy()[kept]
+    return pd.DataFrame(columns, copy=False)
 
 
 def _every_fate(a: pd.DataFrame, b: pd.DataFrame, in_a: BoolArray, in_b: BoolArray, fate: IntArray) -> IntArray:
@@ -269,7 +257,7 @@ def _audit(
         columns[name] = np.zeros(fate.size, dtype=bool)
         columns[name][compared] = flag
     columns["reason"] = np.array(list(_REASONS.values()), dtype=object)[fate]
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)
 
 
 def _counts(n_exposure: int, n_outcome: int, fate: IntArray) -> dict[str, int]:

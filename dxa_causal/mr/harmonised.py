@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -13,12 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import SummaryStatisticsError, shown
+from dxa_causal.genotypes.linkage import align_correlation, check_correlation, refuse_indefinite
 from dxa_causal.results import Summary, read_only
 
 FloatArray = npt.NDArray[np.float64]
 
 TABLE_COLUMNS = (
-    "variant", "effect_allele", "other_allele",
+    "variant", "effect_allele", "other_allele", "chromosome", "position",
     "beta_exposure", "se_exposure", "eaf_exposure", "p_exposure", "n_exposure",
     "beta_outcome", "se_outcome", "eaf_outcome", "p_outcome", "n_outcome",
     "palindromic", "ambiguous",
@@ -36,7 +37,8 @@ class Harmonised:
     ----------
     table : DataFrame
         Variants kept, in the order of the exposure file: variant,
-        effect_allele, other_allele, then beta, se, eaf, p, n of exposure and
+        effect_allele, other_allele, chromosome and position (those of the
+        exposure, where known), then beta, se, eaf, p, n of exposure and
         outcome (``beta_exposure`` ...), palindromic, ambiguous.
     audit : DataFrame
         One row per row of either file: variant, in_exposure, in_outcome,
@@ -104,7 +106,7 @@ class Harmonised:
         size = beta.size
         columns: dict[str, Any] = {name: np.full(size, np.nan) for name in TABLE_COLUMNS}
         columns["variant"] = _names(variant, size)
-        columns["effect_allele"] = columns["other_allele"] = np.full(size, None, dtype=object)
+        columns["effect_allele"] = columns["other_allele"] = columns["chromosome"] = np.full(size, None, dtype=object)
         columns["palindromic"] = columns["ambiguous"] = np.zeros(size, dtype=bool)
         columns["beta_exposure"] = beta
         columns["se_exposure"] = _vector("se_exposure", se_exposure, size=size, positive=True)
@@ -133,8 +135,52 @@ class Harmonised:
             table=pd.DataFrame(columns),
             audit=audit,
             counts=MappingProxyType({**counts, "kept_aligned": size}),
-            ld=None if ld is None else _correlation(ld, size),
+            ld=None if ld is None else read_only(refuse_indefinite(check_correlation(ld, size))),
         )
+
+    def with_ld(
+        self, matrix: Any, *, variants: Any = None, effect_alleles: Any = None, ridge: float = 0.0
+    ) -> Harmonised:
+        r"""Add the correlations between the variants, in the order and the coding of this table.
+
+        Parameters
+        ----------
+        matrix : (m, m) array_like or DataFrame
+            Signed correlations (r, not r squared) of a reference panel; may
+            hold more variants than the table.
+        variants : (m,) array_like of str, optional
+            Names of its rows; needed unless the frame carries them.
+        effect_alleles : (m,) array_like of str, optional
+            The allele that the panel counts. Rows and columns of variants
+            whose effect allele here is the other one change sign, on either
+            strand (palindromic variants are taken to be on the same strand).
+            When omitted the panel has to count the effect alleles of `table`.
+        ridge : float
+            Use :math:`(R + ridge\, I) / (1 + ridge)`: for a matrix that is
+            not positive definite, as panels of few people give.
+
+        Returns
+        -------
+        Harmonised
+            A copy with `ld`.
+
+        Raises
+        ------
+        SummaryStatisticsError
+            A variant is not in the matrix, alleles match on no strand, or the
+            matrix is not positive definite.
+
+        Examples
+        --------
+        >>> h = Harmonised.from_arrays(
+        ...     beta_exposure=[0.1, 0.2], se_exposure=[0.01, 0.01], beta_outcome=[0.05, 0.11], se_outcome=[0.02, 0.02],
+        ...     variant=["rs1", "rs2"],
+        ... )
+        >>> panel = [[1.0, 0.1, 0.3], [0.1, 1.0, 0.2], [0.3, 0.2, 1.0]]
+        >>> h.with_ld(panel, variants=["rs2", "rs9", "rs1"]).ld.tolist()
+        [[1.0, 0.3], [0.3, 1.0]]
+        """
+        return replace(self, ld=read_only(align_correlation(matrix, variants, effect_alleles, self.table, ridge=ridge)))
 
     @property
     def n_variants(self) -> int:
@@ -212,16 +258,3 @@ def _names(variant: Any, size: int) -> npt.NDArray[np.object_]:
         twice = names[names.duplicated()].iloc[0]
         raise SummaryStatisticsError(f"variant: {shown(twice)} is there more than once")
     return names.to_numpy()
-
-
-def _correlation(ld: npt.ArrayLike, size: int) -> FloatArray:
-    matrix = np.array(ld, dtype=np.float64)
-    if matrix.shape != (size, size):
-        raise SummaryStatisticsError(f"ld must be {size} by {size}, one row per variant; its shape is {matrix.shape}")
-    if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T, atol=1e-8):
-        raise SummaryStatisticsError("ld must be finite and symmetric")
-    if not np.allclose(np.diag(matrix), 1.0, atol=1e-6) or np.abs(matrix).max(initial=0.0) > 1.0 + 1e-6:
-        raise SummaryStatisticsError(
-            "ld must hold correlations: 1 on the diagonal, none beyond -1 or 1 (r, with sign; not r squared)"
-        )
-    return read_only(matrix)

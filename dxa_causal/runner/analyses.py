@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dxa_causal import cohort as cohort_room
-from dxa_causal import datasets, mr, propensity, survival
+from dxa_causal import propensity, survival
 from dxa_causal._core.errors import StudyFileError
-from dxa_causal.mr.estimators import LABELS, Method
-from dxa_causal.plots.mr import mr_forest, mr_scatter
 from dxa_causal.report import BlockWriter
 from dxa_causal.results import Result
 from dxa_causal.runner.blocks import (
@@ -34,9 +32,10 @@ from dxa_causal.runner.blocks import (
 from dxa_causal.runner.competing_risks import competing_risks
 from dxa_causal.runner.derive import restrict
 from dxa_causal.runner.dose_response import dose_response
+from dxa_causal.runner.mendelian_randomisation import gwas_file, mendelian_randomisation
 from dxa_causal.runner.onset import onset
 from dxa_causal.runner.restricted_mean import restricted_mean
-from dxa_causal.runner.sources import TRUTH, read_frame
+from dxa_causal.runner.sources import TRUTH
 from dxa_causal.runner.steps import Context, Step
 from dxa_causal.runner.subgroups import subgroups
 
@@ -52,13 +51,6 @@ def analysis_step(kind: str, block: Block, base: Path) -> Step:
     return Step(f"{kind}.{block.name}", _Analysis(block, base), config, (f"cohort.{block.cohort}",))
 
 
-def gwas_file(source: str, base: Path) -> Path:
-    """Path of GWAS summary statistics: a data set that ships, or a file."""
-    if source in set(datasets.list()["name"]):
-        return datasets.path(source)
-    return base / source
-
-
 @dataclass(frozen=True, slots=True)
 class _Analysis:
     block: Block
@@ -70,7 +62,7 @@ class _Analysis:
         if block.text:
             writer.text.append(block.text)
         if isinstance(block, MrBlock):
-            _mr(block, writer, context, self.base)
+            mendelian_randomisation(block, writer, context, self.base)
         else:
             _of_cohort(block, writer, context)
         writer.close()
@@ -229,41 +221,3 @@ def _weighting(block: WeightingBlock, writer: BlockWriter, frame: pd.DataFrame, 
     writer.figure(weights.plot(), "love", "Standardised mean differences before and after weighting.")
     writer.table(weights.glance(), "weights", "The weights.")
     _provenance(weights, writer)
-
-
-def _mr(block: MrBlock, writer: BlockWriter, context: Context, base: Path) -> None:
-    exposure, outcome = (read_gwas(source, base) for source in (block.exposure, block.outcome))
-    harmonised = mr.harmonise(exposure, outcome, action=block.action)
-    counts = pd.DataFrame({"what": list(harmonised.counts), "variants": list(harmonised.counts.values())})
-    counts = counts.loc[(counts["variants"] > 0) | counts["what"].str.startswith("n_")].copy()
-    counts["what"] = counts["what"].str.replace("_", " ")
-    writer.table(counts, "counts", "What happened to the variants; the counts add up.")
-    methods: list[Method] = list(block.methods)
-    if harmonised.n_variants == 1 and "wald_ratio" not in methods:
-        methods.insert(0, "wald_ratio")
-    fit = mr.estimate(harmonised, methods=methods, seed=context.seed)
-    writer.table(fit.tidy(), "estimates", f"Effect of {block.exposure_label} on {block.outcome_label}, as estimated.")
-    if block.exponentiate:
-        effects = fit.tidy(exponentiate=True).query("term == 'effect'")
-        writer.table(effects, "odds_ratios", f"The same as odds ratios per unit of {block.exposure_label}.")
-    x, y = block.exposure_label, block.outcome_label
-    estimates = fit.tidy().assign(method=[LABELS[m] for m in fit.tidy()["method"]])
-    writer.figure(
-        mr_scatter(harmonised.table, estimates, exposure=x, outcome=y), "scatter", "Variant effects and fitted lines."
-    )
-    single = mr.single_variant(harmonised)
-    writer.figure(
-        mr_forest(single, estimates, exposure=x, outcome=y), "forest", "Wald ratio of each variant, and the estimates."
-    )
-    writer.table(mr.heterogeneity(harmonised), "heterogeneity", "Cochran's Q: do the variants agree?")
-    pleiotropy = mr.pleiotropy(harmonised)
-    writer.table(pleiotropy.tidy(), "pleiotropy", "Egger's intercept: directional pleiotropy?")
-    writer.table(harmonised.audit, "audit", "Every variant, kept, flipped or dropped, and why:", kind="file")
-    _provenance(fit, writer)
-
-
-def read_gwas(source: str, base: Path) -> pd.DataFrame:
-    """Read GWAS summary statistics: a data set that ships, or a file."""
-    if source in set(datasets.list()["name"]):
-        return datasets.load(source)
-    return read_frame(base / source)

@@ -312,15 +312,21 @@ class WeightingBlock(_CohortBlock):
 
 
 class MrBlock(_Block):
-    """``[[mr]]``: two GWAS summary files or data sets."""
+    """``[[mr]]``: two GWAS summary files or data sets.
+
+    `methods` lists estimators, or is "all". `checks` adds what each estimate assumes and could detect, funnel and
+    density; `strobe_mr` the checklist.
+    """
 
     exposure: str
     outcome: str
     exposure_label: str = "exposure"
     outcome_label: str = "outcome"
     action: Literal[1, 2, 3] = 2
-    methods: tuple[Method, ...] = ("ivw", "egger", "weighted_median")
+    methods: tuple[Method, ...] | Literal["all"] = ("ivw", "egger", "weighted_median")
     exponentiate: StrictBool = False
+    checks: StrictBool = False
+    strobe_mr: StrictBool = False
 
 
 CohortBlock = (

@@ -13,7 +13,6 @@ from dxa_causal._design import build_design, read_groups, to_pandas
 from dxa_causal._design.matrix import selected_columns
 from dxa_causal._design.parse import parse
 from dxa_causal.propensity.treatment import read_treatment
-from dxa_causal.runner.analyses import read_gwas
 from dxa_causal.runner.blocks import (
     Block,
     Cohort,
@@ -31,6 +30,7 @@ from dxa_causal.runner.blocks import (
     WeightingBlock,
 )
 from dxa_causal.runner.derive import restrict
+from dxa_causal.runner.mendelian_randomisation import read_gwas
 from dxa_causal.runner.sources import load_source, read_manifest
 from dxa_causal.runner.study import Study
 from dxa_causal.runner.subgroups import check_terms

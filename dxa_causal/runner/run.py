@@ -24,6 +24,7 @@ from dxa_causal.runner.study import Study, read_study
 
 MARKER = ".dxa-causal"
 MANIFEST = "manifest.json"
+MARKED = "This folder belongs to dxa-causal run: what else lies here may be removed.\n"
 LOCK = ".lock"
 STEPS = "steps"
 
@@ -162,18 +163,23 @@ def _study_path(study: str | Path) -> Path:
     return path / "study.toml" if path.is_dir() else path
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
+def refuse_foreign(folder: Path) -> None:
+    """Raise unless `folder` is new, empty, or of an earlier run."""
     if folder.exists() and not folder.is_dir():
         raise OutputInUseError(f"output {str(folder)!r} is a file, not a folder")
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
         raise OutputInUseError(f"output folder {str(folder)!r} holds files that are not of a run; choose another --out")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    refuse_foreign(folder)
     lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARKER).write_text("This folder belongs to dxa-causal run: what else lies here may be removed.\n")
+        (folder / MARKER).write_text(MARKED)
         lock.acquire(timeout=0)  # the system lets go of it when a run is killed
     except Timeout:
         raise OutputInUseError(

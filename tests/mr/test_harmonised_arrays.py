@@ -53,7 +53,11 @@ def test_user_arrays_are_copied():
     assert h.beta_exposure[0] == 0.1
 
 
-@pytest.mark.parametrize("function", [mr.estimate, mr.heterogeneity, mr.pleiotropy])
+def medians(h):
+    return mr.estimate(h, ["ivw", "weighted_median"], seed=1)
+
+
+@pytest.mark.parametrize("function", [medians, mr.heterogeneity, mr.pleiotropy])
 def test_correlated_variants_are_refused_not_ignored(function):
     ld = np.eye(3)
     assert function(mr.Harmonised.from_arrays(**GOOD, ld=ld)) is not None

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from dxa_causal.plots.mr import mr_forest, mr_scatter
+from dxa_causal.plots.mr import mr_density, mr_forest, mr_funnel, mr_scatter
 
 TABLE = pd.DataFrame(
     {
@@ -36,6 +36,24 @@ def singles(n: int) -> pd.DataFrame:
             "conf_high": estimate + 1,
         }
     )
+
+
+def test_funnel_has_precision_upward_and_shares_lines():
+    ax = mr_funnel(singles(4).assign(std_error=[0.5, 0.25, np.nan, 0.1], estimate=[0.0, 1.0, np.nan, 2.0]), ESTIMATES)
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[0, 2], [1, 4], [2, 10]])
+    assert ax.get_legend_handles_labels()[1] == ["IVW / IVW (fixed)", "MR-Egger"]
+
+
+@pytest.mark.parametrize("estimate", [[0.0, 1.0, 1.2, 2.0], [0.5] * 4, [0.0] * 4])
+def test_density_integrates_to_one(estimate):
+    ax = mr_density(singles(4).assign(std_error=[0.5, 0.25, 0.3, 0.1], estimate=estimate), ESTIMATES)
+    x, y = ax.lines[0].get_xydata().T
+    assert np.trapezoid(y, x) == pytest.approx(1.0, abs=0.005)
+
+
+def test_density_of_no_and_one_variant():
+    mr_density(singles(0).assign(std_error=[]), ESTIMATES)
+    mr_density(singles(1).assign(std_error=[0.1]), ESTIMATES)
 
 
 def test_scatter_codes_variants_upward_and_draws_each_line_once():

@@ -1,7 +1,52 @@
-"""Instruments in linkage disequilibrium."""
+"""Instruments in linkage disequilibrium: IVW, MR-Egger and maximum likelihood with the LD matrix."""
 
 from __future__ import annotations
 
-from dxa_causal.mr.estimator import Estimator
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from dxa_causal.mr._kernels.correlated import covariance, gls, maxlik
+from dxa_causal.mr.estimator import Estimator, Row
+from dxa_causal.mr.harmonised import Harmonised
+
+Model = Literal["default", "fixed", "random"]
+FloatArray = npt.NDArray[np.float64]
+
+
+def _ld(h: Harmonised) -> FloatArray:
+    return np.eye(h.n_variants) if h.ld is None else h.ld
+
+
+def _random(h: Harmonised, model: Model) -> bool:
+    return h.n_variants >= 4 if model == "default" else model == "random"
+
+
+def correlated_ivw(h: Harmonised, model: Model = "default") -> list[Row]:
+    """Generalised least squares through the origin; `model` "default" widens from four variants on."""
+    fit = gls(h.beta_exposure[:, None], h.beta_outcome, covariance(h.se_outcome, _ld(h)))
+    widen = fit.widen if _random(h, model) else 1.0
+    return [Row("effect", float(fit.coef[0]), float(fit.cov[0, 0] ** 0.5) * widen, details={"q": fit.q})]
+
+
+def correlated_egger(h: Harmonised) -> list[Row]:
+    """Generalised least squares with intercept, every variant and its correlations coded to raise the exposure."""
+    sign = np.where(h.beta_exposure < 0, -1.0, 1.0)
+    design = np.column_stack([np.abs(h.beta_exposure), np.ones(h.n_variants)])
+    fit = gls(design, h.beta_outcome * sign, covariance(h.se_outcome * sign, _ld(h)))
+    se = np.sqrt(np.diag(fit.cov)) * fit.widen
+    return [
+        Row("effect", float(fit.coef[0]), float(se[0]), details={"q": fit.q}),
+        Row("intercept", float(fit.coef[1]), float(se[1])),
+    ]
+
+
+def correlated_maxlik(h: Harmonised, psi: float = 0.0, model: Model = "default") -> list[Row]:
+    """Optimum of the profile likelihood; `psi` is the correlation of the two samples' errors."""
+    fit = maxlik(h.beta_exposure, h.beta_outcome, h.se_exposure, h.se_outcome, _ld(h), psi)
+    widen = max(1.0, (fit.q / (h.n_variants - 1)) ** 0.5) if _random(h, model) and h.n_variants > 1 else 1.0
+    return [Row("effect", fit.estimate, fit.std_error * widen, details={"q": fit.q})]
+
 
 FAMILY: dict[str, Estimator] = {}

@@ -8,6 +8,8 @@ from dxa_causal.mr._kernels.regression import egger, ivw
 from dxa_causal.mr.estimator import Estimator, Row, Settings
 from dxa_causal.mr.harmonised import Harmonised
 
+_RANDOM_FROM = 4  # below, MendelianRandomization holds the effect fixed
+
 
 def _not_one(h: Harmonised) -> str:
     return "" if h.n_variants == 1 else f"the Wald ratio is for one variant; there are {h.n_variants}"
@@ -26,6 +28,16 @@ def _ivw(widen: Callable[[float], float]) -> Callable[[Harmonised, Settings], li
     return rows
 
 
+def _ivw_or_correlated(h: Harmonised, settings: Settings) -> list[Row]:
+    from dxa_causal.mr.univariable.correlated import correlated_ivw
+
+    by_convention = settings.convention == "mendelianrandomization"
+    if h.correlated:
+        return correlated_ivw(h, "default" if by_convention else "random")
+    fixed = by_convention and h.n_variants < _RANDOM_FROM
+    return _ivw(lambda sigma: 1.0 if fixed else max(1.0, sigma))(h, settings)
+
+
 def _all_of_one_size(h: Harmonised) -> str:
     if egger(h.beta_exposure, h.beta_outcome, h.se_outcome) is None:
         return "all effects on the exposure have the same size: slope and intercept cannot be told apart"
@@ -33,6 +45,10 @@ def _all_of_one_size(h: Harmonised) -> str:
 
 
 def _egger(h: Harmonised, settings: Settings) -> list[Row]:
+    from dxa_causal.mr.univariable.correlated import correlated_egger
+
+    if h.correlated:
+        return correlated_egger(h)
     fit = egger(h.beta_exposure, h.beta_outcome, h.se_outcome)
     if fit is None:  # why_not has said so
         return []
@@ -45,8 +61,8 @@ def _egger(h: Harmonised, settings: Settings) -> list[Row]:
 
 FAMILY: dict[str, Estimator] = {
     "wald_ratio": Estimator("Wald ratio", _wald_ratio, least=1, why_not=_not_one),
-    "ivw": Estimator("IVW", _ivw(lambda sigma: max(1.0, sigma)), least=2, ratio=False),
+    "ivw": Estimator("IVW", _ivw_or_correlated, least=2, ratio=False, correlated=True),
     "ivw_fe": Estimator("IVW (fixed)", _ivw(lambda sigma: 1.0), least=2, ratio=False),
     "ivw_mre": Estimator("IVW (random)", _ivw(lambda sigma: sigma), least=2, ratio=False),
-    "egger": Estimator("MR-Egger", _egger, ratio=False, why_not=_all_of_one_size),
+    "egger": Estimator("MR-Egger", _egger, ratio=False, correlated=True, why_not=_all_of_one_size),
 }

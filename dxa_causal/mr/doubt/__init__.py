@@ -1,0 +1,1 @@
+"""Doubt about an estimate: outliers, influence, direct effects."""

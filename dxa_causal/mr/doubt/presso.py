@@ -1,0 +1,286 @@
+"""MR-PRESSO: is there direct effect at all, which variants have it, and does it distort the estimate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dxa_causal._core.options import check_whole_number
+from dxa_causal._core.parallel import parallel_map
+from dxa_causal._core.rng import Seed, spawn
+from dxa_causal.mr._kernels.presso import residual_squares, simulate
+from dxa_causal.mr._kernels.regression import ivw
+from dxa_causal.mr.estimates import seed_shown
+from dxa_causal.mr.estimator import refuse_correlated
+from dxa_causal.mr.harmonised import Harmonised
+from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result, read_only, wald_columns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+_PIECE = 500  # draws per random stream: the same whatever n_jobs is
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PressoResult(Result):
+    """MR-PRESSO's three tests and its two estimates.
+
+    Attributes
+    ----------
+    harmonised : Harmonised
+    rss_observed : float
+        Observed residual sum of squares, each variant judged by the others.
+    global_p, distortion_p : float
+        p-values; 0 means smaller than ``1 / n_draws``. nan where not done.
+    distortion : float
+        Change of the estimate by the outliers, in per cent of the corrected one.
+    outlier_p : (n,) ndarray
+        Of the outlier test, times the number of variants.
+    squares : (n,) ndarray
+        Squared distance of each variant from the slope of the others.
+    outlier : (n,) ndarray of bool
+        Variants left out of the corrected estimate.
+    estimates, std_errors, df : (2,) ndarray
+        Raw and corrected.
+    n_draws, nobs : int
+    reason : str
+        Why there is no corrected estimate; empty where there is one.
+    """
+
+    title: ClassVar[str] = "MR-PRESSO"
+
+    harmonised: Harmonised
+    rss_observed: float
+    global_p: float
+    distortion_p: float
+    distortion: float
+    outlier_p: FloatArray
+    squares: FloatArray
+    outlier: BoolArray
+    estimates: FloatArray
+    std_errors: FloatArray
+    df: FloatArray
+    n_draws: int
+    nobs: int
+    reason: str
+    provenance: Provenance
+    estimand: str = "effect of the exposure on the outcome per unit of the exposure"
+
+    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
+        """Rows "raw" and "outlier_corrected": estimate, t test and limits with one df less than variants."""
+        columns = wald_columns(
+            self.estimates, self.std_errors, conf_level=conf_level, exponentiate=exponentiate, df=self.df
+        )
+        table = pd.DataFrame({"method": ["raw", "outlier_corrected"], "term": "effect", **columns})
+        table.insert(table.columns.get_loc("statistic") + 1, "df", self.df)
+        used = [self.nobs, self.nobs - int(self.outlier.sum())]
+        return table.assign(n_variants=used, reason=["", self.reason])
+
+    def glance(self) -> pd.DataFrame:
+        """One row: n_variants, n_resamples."""
+        return pd.DataFrame({"n_variants": [self.nobs], "n_resamples": [self.n_draws]})
+
+    @property
+    def global_test(self) -> HypothesisTest:
+        """Global test: no variant has a direct effect on the outcome."""
+        return HypothesisTest(
+            self.rss_observed, None, self.global_p, "MR-PRESSO global test", "no variant has a direct effect"
+        )
+
+    @property
+    def distortion_test(self) -> HypothesisTest | NotApplicable:
+        """Distortion test: the outliers do not change the estimate more than chance would."""
+        name = "MR-PRESSO distortion test"
+        if self.reason:
+            return NotApplicable(self.reason, method=name)
+        return HypothesisTest(self.distortion, None, self.distortion_p, name, "outliers do not change the estimate")
+
+    def outliers(self) -> pd.DataFrame:
+        """One row per variant: variant, statistic (squared distance), p_value (Bonferroni), outlier."""
+        return pd.DataFrame(
+            {
+                "variant": self.harmonised.table["variant"].to_numpy(),
+                "statistic": self.squares,
+                "p_value": self.outlier_p,
+                "outlier": self.outlier,
+            }
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Scatter of the variants with the raw and the corrected line."""
+        from dxa_causal.plots.mr import mr_scatter
+
+        h = self.harmonised
+        return mr_scatter(h.table, self.tidy(), ax=ax, exposure=h.exposure, outcome=h.outcome)
+
+    def _notes(self) -> list[str]:
+        p = f"p = {self.global_p:.4g}" if self.global_p else f"p < {1 / self.n_draws:.2g}"
+        named = self.harmonised.table["variant"][self.outlier].astype(str)
+        found = f"outliers: {', '.join(named[:10])}{', ...' if len(named) > 10 else ''}" if len(named) else self.reason
+        return [
+            f"global test: RSS = {self.rss_observed:.6g}, {p}",
+            found,
+            "the corrected interval does not know that outliers were chosen, and is too narrow",
+            *super()._notes(),
+        ]
+
+
+def presso(
+    harmonised: Harmonised,
+    *,
+    n_draws: int = 1000,
+    seed: Seed = None,
+    significance: float = 0.05,
+    upstream: bool = False,
+    n_jobs: int | None = None,
+) -> PressoResult | NotApplicable:
+    r"""Find variants with direct effects on the outcome, and estimate without them.
+
+    Parameters
+    ----------
+    harmonised : Harmonised
+    n_draws : int
+        Draws under "no direct effects". An outlier can be found only where
+        ``n / n_draws`` lies below `significance`.
+    seed : int, Generator or None
+    significance : float
+        For the global test and, times n, for the outlier test.
+    upstream : bool
+        Distortion test as the R package 1.0 does it: draws keep the outliers
+        and are compared with the estimate from all variants.
+    n_jobs : int, optional
+        The result does not depend on it.
+
+    Returns
+    -------
+    PressoResult or NotApplicable
+        The latter with fewer than four variants.
+
+    Raises
+    ------
+    SummaryStatisticsError
+        The variants are correlated (`ld` given).
+
+    Notes
+    -----
+    With :math:`\hat\beta_{-j}` the IVW slope without variant j,
+    :math:`RSS = \sum_j \sigma_{yj}^{-2} (y_j - \hat\beta_{-j} x_j)^2` is compared
+    with its distribution when :math:`x^*_j \sim N(x_j, \sigma_{xj}^2)`,
+    :math:`y^*_j \sim N(\hat\beta_{-j} x_j, \sigma_{yj}^2)`; each variant's own
+    term gives the outlier test. All slopes follow from two sums, so a draw
+    costs O(n).
+
+    The distortion test draws n valid variants with replacement and leaves out
+    as many of them as there are outliers: its p-value is the share of draws
+    in which that changes the estimate more than leaving out the outliers did.
+
+    References
+    ----------
+    Verbanck M et al. Nat Genet 2018;50:693-698. doi:10.1038/s41588-018-0099-7
+
+    Examples
+    --------
+    >>> x = np.linspace(0.1, 0.3, 20)
+    >>> h = Harmonised.from_arrays(
+    ...     beta_exposure=x, se_exposure=[0.01] * 20, beta_outcome=0.5 * x + 0.2 * (x == x[3]), se_outcome=[0.02] * 20
+    ... )
+    >>> result = presso(h, seed=1)
+    >>> result.outliers().query("outlier")["variant"].tolist()
+    ['variant_4']
+    """
+    refuse_correlated(harmonised)
+    check_whole_number("n_draws", n_draws, 10)
+    h, n = harmonised, harmonised.n_variants
+    if n < 4:
+        return NotApplicable(f"needs at least 4 variants; there are {n}", method="MR-PRESSO")
+    bx, by, sx, sy = h.beta_exposure, h.beta_outcome, h.se_exposure, h.se_outcome
+    w = sy**-2
+    weighted, slope = residual_squares(bx, by, w)
+    squares = (by - slope * bx) ** 2
+    pieces = [min(_PIECE, n_draws - start) for start in range(0, n_draws, _PIECE)]
+    last, *streams = spawn(seed, 1 + len(pieces))
+    work = partial(_piece, bx, sx, sy, slope, squares)
+    parts = list(parallel_map(work, list(zip(streams, pieces, strict=True)), n_jobs=n_jobs))
+    global_p = sum(total for total, _ in parts) / n_draws
+    outlier_p = np.minimum(np.sum([own for _, own in parts], axis=0) / n_draws * n, 1.0)
+    outlier = (outlier_p < significance) & (global_p < significance)
+    raw = _fit(bx, by, sy)
+    reason, corrected, distortion, distortion_p = "", (math.nan, math.nan, math.nan), math.nan, math.nan
+    if global_p >= significance:
+        reason = f"the global test finds no direct effects (p = {global_p:.3g})"
+    elif not outlier.any():
+        reason = "no variant stands out in the outlier test"
+        if n / n_draws >= significance:
+            reason += f", which could find none with n_draws={n_draws}: {n} variants need {int(n / significance) + 1}"
+    elif n - outlier.sum() < 3:
+        reason = f"{int(outlier.sum())} of {n} variants are outliers: too few are left"
+    if not reason:
+        good = ~outlier
+        corrected = _fit(bx[good], by[good], sy[good])
+        distortion, distortion_p = _distortion(bx, by, w, outlier, n_draws, last, upstream)
+    call = f"mr.presso(harmonised, n_draws={n_draws}, seed={seed_shown(seed)!r}, significance={significance}, "
+    return PressoResult(
+        harmonised=h,
+        rss_observed=float(weighted.sum()),
+        global_p=global_p,
+        distortion_p=distortion_p,
+        distortion=distortion,
+        outlier_p=read_only(outlier_p),
+        squares=read_only(squares),
+        outlier=read_only(outlier),
+        estimates=read_only([raw[0], corrected[0]]),
+        std_errors=read_only([raw[1], corrected[1]]),
+        df=read_only([raw[2], corrected[2]]),
+        n_draws=n_draws,
+        nobs=n,
+        reason=reason,
+        provenance=Provenance(call=f"{call}upstream={upstream})", n_rows=n, n_used=n, seed=seed_shown(seed), notes=()),
+    )
+
+
+def _piece(
+    bx: FloatArray, sx: FloatArray, sy: FloatArray, slope: FloatArray, squares: FloatArray,
+    work: tuple[np.random.Generator, int],
+) -> tuple[int, npt.NDArray[np.int64]]:  # fmt: skip
+    rng, draws = work
+    return simulate(bx, sx, sy, slope, squares, rng, draws)
+
+
+def _fit(bx: FloatArray, by: FloatArray, sy: FloatArray) -> tuple[float, float, float]:
+    fit = ivw(bx, by, sy)
+    return fit.estimate, fit.std_error_fixed * fit.sigma, float(fit.df)
+
+
+def _distortion(
+    bx: FloatArray, by: FloatArray, w: FloatArray, outlier: BoolArray, n_draws: int, rng: np.random.Generator,
+    upstream: bool,
+) -> tuple[float, float]:  # fmt: skip
+    """Per cent change by the outliers, and how often as many random valid variants change an estimate more."""
+    good = np.flatnonzero(~outlier)
+    xy, xx = w * bx * by, w * bx * bx
+    everybody = xy.sum() / xx.sum()
+    without = xy[good].sum() / xx[good].sum()
+    bias = (everybody - without) / abs(without)
+    fixed = np.flatnonzero(outlier)[: good.size]
+    size, exceed = good.size - fixed.size if upstream else bx.size, 0
+    for start in range(0, n_draws, 1000):
+        m = min(1000, n_draws - start)
+        chosen = good[rng.integers(0, good.size, (m, size))]
+        if upstream:
+            before = np.full(m, everybody)
+            after = (xy[chosen].sum(axis=1) + xy[fixed].sum()) / (xx[chosen].sum(axis=1) + xx[fixed].sum())
+        else:
+            left = chosen[:, : good.size]
+            before = xy[chosen].sum(axis=1) / xx[chosen].sum(axis=1)
+            after = xy[left].sum(axis=1) / xx[left].sum(axis=1)
+        exceed += int((np.abs((before - after) / np.abs(after)) > abs(bias)).sum())
+    return 100.0 * bias, exceed / n_draws

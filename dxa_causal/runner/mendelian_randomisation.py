@@ -1,0 +1,192 @@
+"""``[[mr]]``: estimates of a causal effect from two GWAS files, doubts about them, and the STROBE-MR checklist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from dxa_causal import datasets, mr
+from dxa_causal.mr.assumptions import CORE
+from dxa_causal.mr.estimators import ESTIMATORS, LABELS, METHODS, Method
+from dxa_causal.plots.mr import mr_density, mr_forest, mr_funnel, mr_scatter
+from dxa_causal.report import BlockWriter
+from dxa_causal.report.strobe_mr import BLANK, strobe_mr
+from dxa_causal.results import HypothesisTest, versions
+from dxa_causal.runner.blocks import MrBlock
+from dxa_causal.runner.sources import read_frame
+from dxa_causal.runner.steps import Context
+
+MAX_LINES = 6  # more lines cannot be told apart
+DRAWN: tuple[Method, ...] = ("ivw", "egger", "weighted_median", "weighted_mode", "raps", "conmix")
+UNITLESS = ("sign",)  # its estimate is no effect per unit of the exposure
+DETECTABLE = 1.959963984540054 + 0.8416212335729143  # standard errors: 80% power at a level of 5%
+
+
+def gwas_file(source: str, base: Path) -> Path:
+    """Path of GWAS summary statistics: a data set that ships, or a file."""
+    if source in set(datasets.list()["name"]):
+        return datasets.path(source)
+    return base / source
+
+
+def read_gwas(source: str, base: Path) -> pd.DataFrame:
+    """Read GWAS summary statistics: a data set that ships, or a file."""
+    if source in set(datasets.list()["name"]):
+        return datasets.load(source)
+    return read_frame(base / source)
+
+
+def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Context, base: Path) -> None:
+    """Write counts, estimates, figures and tests; `checks` and `strobe_mr` add to them."""
+    exposure, outcome = (read_gwas(source, base) for source in (block.exposure, block.outcome))
+    harmonised = mr.harmonise(exposure, outcome, action=block.action)
+    counts = pd.DataFrame({"what": list(harmonised.counts), "variants": list(harmonised.counts.values())})
+    counts = counts.loc[(counts["variants"] > 0) | counts["what"].str.startswith("n_")].copy()
+    counts["what"] = counts["what"].str.replace("_", " ")
+    writer.table(counts, "counts", "What happened to the variants; the counts add up.")
+    fit = mr.estimate(harmonised, methods=_methods(block, harmonised), seed=context.seed)
+    writer.table(fit.tidy(), "estimates", f"Effect of {block.exposure_label} on {block.outcome_label}, as estimated.")
+    if block.exponentiate:
+        effects = fit.tidy(exponentiate=True).query("term == 'effect' and method not in @UNITLESS")
+        writer.table(effects, "odds_ratios", f"The same as odds ratios per unit of {block.exposure_label}.")
+    _figures(block, writer, fit)
+    heterogeneity, pleiotropy = mr.heterogeneity(harmonised), mr.pleiotropy(harmonised)
+    writer.table(heterogeneity, "heterogeneity", "Cochran's Q: do the variants agree?")
+    writer.table(pleiotropy.tidy(), "pleiotropy", "Egger's intercept: directional pleiotropy?")
+    if block.checks:
+        _checks(writer, fit, context.seed)
+    if block.strobe_mr:
+        found = _known(block, fit, counts, heterogeneity, pleiotropy, context.seed)
+        caption = "STROBE-MR checklist (doi:10.1001/jama.2021.18236, in short words): what this run knows; the rest is "
+        writer.table(strobe_mr(found), "strobe_mr", f"{caption}for the authors, who check every line.")
+    writer.table(harmonised.audit, "audit", "Every variant, kept, flipped or dropped, and why:", kind="file")
+    writer.notes.append(fit.provenance.describe())
+
+
+def _methods(block: MrBlock, harmonised: mr.Harmonised) -> list[Method]:
+    if block.methods == "all":
+        return [method for method in METHODS if method in ESTIMATORS]
+    methods: list[Method] = list(block.methods)
+    if harmonised.n_variants == 1 and "wald_ratio" not in methods:
+        methods.insert(0, "wald_ratio")
+    return methods
+
+
+def _figures(block: MrBlock, writer: BlockWriter, fit: mr.MREstimates) -> None:
+    x, y = block.exposure_label, block.outcome_label
+    tidy = fit.tidy()
+    few = tidy["method"].nunique() <= MAX_LINES
+    drawn = tidy if few else tidy[tidy["method"].isin(DRAWN)]
+    named = drawn.assign(method=[LABELS[m] for m in drawn["method"]])
+    table = fit.harmonised.table
+    writer.figure(mr_scatter(table, named, exposure=x, outcome=y), "scatter", "Variant effects and fitted lines.")
+    single = mr.single_variant(fit.harmonised)
+    writer.figure(
+        mr_forest(single, named, exposure=x, outcome=y), "forest", "Wald ratio of each variant, and the estimates."
+    )
+    if not few:
+        every = tidy[~tidy["method"].isin([*UNITLESS, "uwr"])]
+        every = every.assign(method=[LABELS[m] for m in every["method"]])
+        writer.figure(
+            mr_forest(single.iloc[:0], every, exposure=x, outcome=y),
+            "methods",
+            "The estimates of all methods on this scale; unweighted regression, whose limits are far wider, is in the "
+            "table.",
+        )
+    if block.checks:
+        caption = "Funnel: without directional pleiotropy the variants spread evenly around the estimate."
+        writer.figure(mr_funnel(single, named, exposure=x, outcome=y), "funnel", caption)
+        caption = "Where the variants' ratios lie, weighted by precision; two hills would be two effects."
+        writer.figure(mr_density(single, named, exposure=x, outcome=y), "density", caption)
+
+
+def _checks(writer: BlockWriter, fit: mr.MREstimates, seed: int) -> None:
+    writer.text.append(
+        "An instrument needs " + "; ".join(f"{name}: {words}" for name, words in CORE.items()) + ". The first can be "
+        "seen in the data, the others cannot; methods differ in what they put in the place of the third."
+    )
+    tidy = fit.tidy().query("term == 'effect'")
+    words = mr.assumptions(tidy["method"].tolist())
+    beside = tidy[["method", "estimate", "conf_low", "conf_high"]].reset_index(drop=True)
+    beside["detectable"] = DETECTABLE * tidy["std_error"].to_numpy()
+    writer.table(
+        beside.assign(assumes=words["assumes"], power=words["power"]),
+        "assumptions",
+        "What each estimate rests on besides relevance and independence. Detectable: the effect that its standard "
+        "error lets be found with 80% power at a level of 5%; of a smaller one, absence of evidence says nothing.",
+    )
+    h = fit.harmonised
+    writer.table(mr.strength(h).glance(), "strength", "Strength of the instruments; an F below 10 is weak.")
+    writer.table(mr.steiger(h).tidy(), "steiger", "Steiger's test: do the variants explain more of the exposure?")
+    writer.table(mr.radial(h).tidy(), "radial", "Radial regression.")
+    writer.table(mr.presso(h, seed=seed).tidy(), "presso", "MR-PRESSO.")
+    writer.table(mr.leave_one_out(h), "leave_one_out", "IVW without each variant in turn:", kind="file")
+    writer.table(h.table, "variants", "Associations of every variant used, aligned:", kind="file")
+    if not fit.further().empty:
+        writer.table(fit.further(), "further", "Further numbers of the methods:", kind="file")
+
+
+def _source(source: str) -> str:
+    table = datasets.list().set_index("name")
+    return f"{source} ({table.loc[source, 'description']})" if source in table.index else Path(source).name
+
+
+def _people(values: pd.Series) -> str:
+    known = values.dropna()
+    if known.empty:
+        return "sample size not in the file"
+    low, high = known.min(), known.max()
+    return f"n = {low:,.0f}" if low == high else f"n = {low:,.0f} to {high:,.0f}, by variant"
+
+
+def _known(
+    block: MrBlock,
+    fit: mr.MREstimates,
+    counts: pd.DataFrame,
+    heterogeneity: pd.DataFrame,
+    pleiotropy: object,
+    seed: int,
+) -> dict[str, str]:
+    h = fit.harmonised
+    x, y = block.exposure_label, block.outcome_label
+    f = (h.beta_exposure / h.se_exposure) ** 2
+    tidy = fit.tidy()
+    effects = tidy[(tidy["term"] == "effect") & tidy["estimate"].notna() & ~tidy["method"].isin(UNITLESS)]
+    names = ", ".join(LABELS[m] for m in effects["method"])
+    lines = [
+        f"{LABELS[r.method]} {r.estimate:.3g} ({r.conf_low:.3g} to {r.conf_high:.3g})" for r in effects.itertuples()
+    ]
+    q = [
+        f"Q ({LABELS[r.method]}) = {r.statistic:.1f} on {r.df:.0f} df, p = {r.p_value:.2g}"
+        for r in heterogeneity.itertuples()
+        if not r.reason
+    ]
+    found = {
+        "4a": f"Two-sample design on summary statistics. Exposure: {_source(block.exposure)}. "
+        f"Outcome: {_source(block.outcome)}.",
+        "4b": f"Exposure: {_people(h.table['n_exposure'])}. Outcome: {_people(h.table['n_outcome'])}.",
+        "5": "; ".join(f"{name}: {words}" for name, words in CORE.items()),
+        "6b": f"Alleles aligned with action {block.action} (TwoSampleMR); {h.n_variants} variants used",
+        "6c": f"{names}. Covariates of the two samples: {BLANK}",
+        "8": f"{len(effects)} methods with different assumptions, heterogeneity, Egger's intercept",
+        "9a": ", ".join(f"{name} {version}" for name, version in versions().items()) + f"; seed {seed}",
+        "10a": "; ".join(f"{r.what}: {r.variants}" for r in counts.itertuples()),
+        "11a": "table of the variants; scatter and forest" if block.checks else "scatter and forest",
+        "11b": f"{y} per unit of {x}: " + "; ".join(lines),
+        "11d": "scatter, forest" + (", funnel, density" if block.checks else ""),
+        "12b": "; ".join(q),
+    }
+    if h.n_variants:
+        found["7"] = "Relevance by F statistics; heterogeneity and Egger's intercept for direct effects"
+        found["12a"] = (
+            f"F statistics of the variants: mean {f.mean():.1f}, {f.min():.1f} to {f.max():.1f}; "
+            f"{int((f < 10).sum())} below 10. Independence and exclusion restriction: to be argued by the authors"
+        )
+    if block.checks and isinstance(direction := mr.steiger(h), mr.SteigerTest):
+        found["13c"] = str(direction)
+    if isinstance(pleiotropy, HypothesisTest):
+        found["13a"] = (
+            f"Egger's intercept: t = {pleiotropy.statistic:.2f}, p = {pleiotropy.p_value:.2g}; methods as in 11b"
+        )
+    return found

@@ -1,0 +1,82 @@
+"""Mendelian randomisation without a study file: one is written, then run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from dxa_causal import datasets
+from dxa_causal._core.errors import StudyFileError
+from dxa_causal.runner.run import MARKED, MARKER, RunResult, refuse_foreign, run
+
+NAME = "study.toml"
+
+
+def run_mr(
+    exposure: str | Path,
+    outcome: str | Path,
+    *,
+    out: str | Path,
+    methods: str = "all",
+    action: int = 2,
+    seed: int = 1,
+    say: Callable[[str], None] = lambda text: None,
+) -> RunResult:
+    """Run Mendelian randomisation on two files of summary statistics.
+
+    Parameters
+    ----------
+    exposure, outcome : str or Path
+        A file, or the name of a data set that ships.
+    out : str or Path
+        Output folder: new, empty, or of an earlier run. Its ``study.toml``
+        repeats the run with ``dxa-causal run``.
+    methods : str
+        Estimators with commas between them, or "all".
+    action : {1, 2, 3}
+        As in :func:`dxa_causal.mr.harmonise`.
+    seed : int
+    say : callable
+        Told one line per step.
+
+    Returns
+    -------
+    RunResult
+    """
+    folder = Path(out)
+    refuse_foreign(folder)
+    sources = [_source(name, value) for name, value in (("exposure", exposure), ("outcome", outcome))]
+    labels = [Path(source).name.split(".")[0] for source in sources]
+    asked = "all" if methods.strip() == "all" else [m.strip() for m in methods.split(",")]
+    title = f"{labels[0]} and {labels[1]}: Mendelian randomisation"
+    block = {
+        "name": "mr",
+        "title": "Two-sample Mendelian randomisation",
+        "exposure": sources[0],
+        "outcome": sources[1],
+        "exposure_label": labels[0],
+        "outcome_label": labels[1],
+        "action": action,
+        "methods": asked,
+        "checks": True,
+        "strobe_mr": True,
+    }
+    lines = ["[study]", f"title = {_toml(title)}", f"seed = {seed}", "", "[[mr]]"]
+    lines += [f"{key} = {_toml(value)}" for key, value in block.items()]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).write_text(MARKED)
+    (folder / NAME).write_text("\n".join(lines) + "\n", "utf-8")
+    return run(folder / NAME, out=folder, say=say)
+
+
+def _toml(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _source(argument: str, value: str | Path) -> str:
+    if str(value) in set(datasets.list()["name"]):
+        return str(value)
+    if not Path(value).is_file():
+        raise StudyFileError(f"{argument} = {str(value)!r}: no such file, and no data set of that name")
+    return str(Path(value).resolve())

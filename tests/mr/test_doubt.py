@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dxa_causal import mr
+from dxa_causal.mr._kernels.presso import residual_squares
+from dxa_causal.results import NotApplicable
+
+REFERENCE = Path(__file__).parents[1] / "reference" / "mr"
+RTOL = 1e-9
+EFFECTS = ("beta_exposure", "se_exposure", "beta_outcome", "se_outcome")
+
+
+def drawn(n: int, seed: int = 3) -> mr.Harmonised:
+    rng = np.random.default_rng(seed)
+    bx = rng.uniform(0.1, 0.5, n) * rng.choice([-1, 1], n)
+    by = 0.4 * bx + rng.normal(0, 0.04, n)
+    by[0] += 0.5
+    return mr.Harmonised.from_arrays(
+        beta_exposure=bx, se_exposure=np.full(n, 0.02), beta_outcome=by, se_outcome=rng.uniform(0.02, 0.05, n)
+    )
+
+
+def without(h: mr.Harmonised, i: int) -> mr.Harmonised:
+    kept = h.table.drop(h.table.index[i])
+    return mr.Harmonised.from_arrays(**{c: kept[c] for c in EFFECTS})
+
+
+def test_leave_one_out_as_two_sample_mr(bmi_chd):
+    ours = mr.leave_one_out(bmi_chd).set_index("variant")
+    theirs = pd.read_csv(REFERENCE / "ref_twosamplemr_leaveoneout_ivw.csv").set_index("SNP")
+    theirs = theirs.rename(index={"All": "all"}).loc[ours.index]
+    for name, column in (("estimate", "b"), ("std_error", "se"), ("p_value", "p")):
+        np.testing.assert_allclose(ours[name], theirs[column], rtol=RTOL)
+
+
+@pytest.mark.parametrize("method", ["ivw", "egger"])
+def test_leave_one_out_is_refitting(method):
+    h = drawn(12)
+    table = mr.leave_one_out(h, method=method)
+    for i in range(12):
+        refit = mr.estimate(without(h, i), [method]).tidy().iloc[0]
+        for name in ("estimate", "std_error", "p_value", "conf_low"):
+            assert table.iloc[i][name] == pytest.approx(refit[name], rel=RTOL)
+    assert isinstance(mr.leave_one_out(drawn(2), method=method), NotApplicable)
+
+
+def test_rucker(bmi_chd):
+    table = mr.rucker(bmi_chd)
+    rows = json.loads((REFERENCE / "doubt.json").read_text())["rucker"]
+    for (_, ours), row in zip(table.iterrows(), rows, strict=True):
+        for name, column in (("estimate", "estimate"), ("std_error", "se"), ("p_value", "p")):
+            assert ours[name] == pytest.approx(row[column], rel=RTOL)
+        assert ours["selected"] == (ours["model"] == row["selected"])
+
+
+def test_radial_rows(bmi_chd):
+    rows = json.loads((REFERENCE / "doubt.json").read_text())["radial"]
+    for weights in (1, 2, 3):
+        fit = mr.radial(bmi_chd, weights=weights, seed=1, n_draws=200)
+        table = fit.tidy().set_index(["method", "term"])
+        for row in (r for r in rows if f"(weights={weights})" in r["method"]):
+            name = row["method"].split(": ")[1]
+            key = {"Iterative": ("ivw_iterative", "effect"), "Exact (FE)": ("ivw_exact_fe", "effect"),
+                   "Exact (RE)": ("ivw_exact_re", "effect"), "(Intercept)": ("egger", "intercept"),
+                   "Wj": ("egger", "effect")}.get(name, ("ivw_first", "effect"))  # fmt: skip
+            ours = table.loc[key]
+            if key[0].startswith("ivw_exact"):  # optimize() stopped at its tolerance; ours has the smaller Q
+                assert ours["estimate"] == pytest.approx(row["estimate"], abs=2e-5)
+                continue
+            for column, value in (("estimate", row["estimate"]), ("std_error", row["se"]), ("p_value", row["p"])):
+                assert ours[column] == pytest.approx(value, rel=1e-6), row["method"]
+            if key[0] == "ivw_first":
+                assert fit.outliers()["outlier"].sum() == row["n_outliers"]
+                assert fit.q[0] == pytest.approx(row["Q"], rel=RTOL)
+            elif key[0] == "egger":
+                assert fit.q[4] == pytest.approx(row["Q"], rel=RTOL)
+
+
+def test_presso_published(private_csv):
+    d = private_csv("mrpresso_SummaryStats_simulated.csv")
+    h = mr.Harmonised.from_arrays(
+        beta_exposure=d["E1_effect"], se_exposure=d["E1_se"], beta_outcome=d["Y_effect"], se_outcome=d["Y_se"]
+    )
+    fit = mr.presso(h, seed=1, n_draws=20_000, upstream=True)
+    assert fit.rss_observed == pytest.approx(133.06663282014765, rel=1e-12)
+    raw, corrected = (row for _, row in fit.tidy().iterrows())
+    np.testing.assert_allclose(
+        raw[["estimate", "std_error", "p_value"]].astype(float), [0.539012, 0.01948158, 1.446937e-31], rtol=2e-6
+    )
+    np.testing.assert_allclose(
+        corrected[["estimate", "std_error", "p_value"]].astype(float), [0.5092231, 0.01256607, 4.621318e-37], rtol=2e-6
+    )
+    assert fit.distortion == pytest.approx(5.84987758, rel=1e-8)
+    theirs = 0.008
+    error = np.sqrt(fit.distortion_p * (1 - fit.distortion_p) * (1 / 1000 + 1 / 20_000))
+    assert abs(fit.distortion_p - theirs) < 4 * error
+
+
+def test_presso_by_brute_force_and_jobs():
+    h = drawn(20)
+    squares, slope = residual_squares(h.beta_exposure, h.beta_outcome, h.se_outcome**-2)
+    for i in range(20):
+        assert slope[i] == pytest.approx(mr.estimate(without(h, i), ["ivw"]).estimates[0], rel=RTOL)
+    one, two = (mr.presso(h, seed=5, n_draws=1200, n_jobs=jobs) for jobs in (1, 2))
+    assert one.rss_observed == pytest.approx(squares.sum(), rel=RTOL)
+    np.testing.assert_array_equal(one.outlier_p, two.outlier_p)
+    assert (one.global_p, one.distortion_p) == (two.global_p, two.distortion_p)
+    assert one.outliers().query("outlier")["variant"].tolist() == ["variant_1"]
+    assert isinstance(mr.presso(drawn(3)), NotApplicable)
+
+
+def test_cooks_distance_is_the_shift_of_the_fit():
+    h = drawn(10)
+    table = mr.cooks_distance(h).query("method == 'ivw'")
+    shift = mr.leave_one_out(h)["estimate"].to_numpy()[:-1] - mr.estimate(h, ["ivw"]).estimates[0]
+    information = np.sum(h.beta_exposure**2 / h.se_outcome**2)
+    sigma2 = mr.heterogeneity(h)["statistic"].iloc[0] / 9
+    np.testing.assert_allclose(table["statistic"], shift**2 * information / sigma2, rtol=1e-8)
