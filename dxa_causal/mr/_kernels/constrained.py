@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-_MOST_ROUNDS = 500
-_TOLERANCE = 1e-10
+_MOST_ROUNDS = 200
+_TOLERANCE = 1e-8
 _CHUNK = 1_000_000  # numbers in one array at a time
 
 
@@ -63,8 +63,8 @@ def constrained(
 
 
 def _largest(values: FloatArray, count: npt.NDArray[np.int64]) -> BoolArray:
-    """Mark the `count` largest of each row; the first of equal values."""
-    order = np.argsort(-values, axis=1, kind="stable")
+    """Mark the `count` largest of each row."""
+    order = np.argsort(-values, axis=1)
     chosen = np.empty(values.shape, dtype=bool)
     np.put_along_axis(chosen, order, np.arange(values.shape[1]) < count[:, None], axis=1)
     return chosen
