@@ -127,6 +127,15 @@ def _onsets():
     return pd.DataFrame({"left": left, "right": right, "arm": arm, "x": x})
 
 
+def _two_exposures():
+    rng = np.random.default_rng(4)
+    x = rng.normal(0.0, 0.1, (20, 2))
+    return dc.mr.MultivariableHarmonised.from_arrays(
+        beta_exposures=x, se_exposures=np.full((20, 2), 0.01),
+        beta_outcome=x @ [0.3, -0.2] + 0.02 * rng.standard_normal(20), se_outcome=np.full(20, 0.02),
+    )  # fmt: skip
+
+
 RESULTS = {
     "imputations": _imputed,
     "pooled": lambda: dc.imputation.pool(_imputed(), lambda d: dc.survival.cox("Surv(time, died) ~ age + grip_kg", d)),
@@ -248,6 +257,7 @@ RESULTS = {
     "propensity": lambda: _weighted()[1],
     "mean difference": _mean_difference,
     "mr": lambda: dc.mr.estimate(_harmonised(), seed=1),
+    "mvmr": lambda: dc.mr.mvmr(_two_exposures(), ["ivw", "egger", "residual"]),
     "mr_presso": lambda: dc.mr.presso(_harmonised(), n_draws=2000, seed=1),
     "mr_radial": lambda: dc.mr.radial(_harmonised(), seed=1, n_draws=100),
     "presso": lambda: dc.mr.presso(_harmonised(), seed=1),

@@ -10,6 +10,9 @@ from dxa_causal.mr.estimates import MREstimates, estimate
 from dxa_causal.mr.harmonise import harmonise
 from dxa_causal.mr.harmonised import Harmonised
 from dxa_causal.mr.heterogeneity import heterogeneity, pleiotropy
+from dxa_causal.mr.multivariable.estimates import MVMREstimates, mvmr
+from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
+from dxa_causal.mr.multivariable.strength import conditional_f, q_a
 from dxa_causal.mr.opengwas import opengwas_associations, opengwas_instruments
 from dxa_causal.mr.power import detectable_effect, power
 from dxa_causal.mr.reading import GWAS, read_gwas
@@ -32,11 +35,14 @@ __all__ = [
     "Harmonised",
     "InstrumentStrength",
     "MREstimates",
+    "MVMREstimates",
+    "MultivariableHarmonised",
     "PressoResult",
     "RadialResult",
     "SteigerTest",
     "assumptions",
     "cml",
+    "conditional_f",
     "conmix",
     "cooks_distance",
     "detectable_effect",
@@ -52,12 +58,14 @@ __all__ = [
     "maxlik",
     "median",
     "mode",
+    "mvmr",
     "opengwas_associations",
     "opengwas_instruments",
     "pivw",
     "pleiotropy",
     "power",
     "presso",
+    "q_a",
     "radial",
     "raps",
     "read_gwas",

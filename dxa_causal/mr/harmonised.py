@@ -102,20 +102,20 @@ class Harmonised:
         >>> h.n_variants
         2
         """
-        beta = _vector("beta_exposure", beta_exposure)
+        beta = vector("beta_exposure", beta_exposure)
         size = beta.size
         columns: dict[str, Any] = {name: np.full(size, np.nan) for name in TABLE_COLUMNS}
-        columns["variant"] = _names(variant, size)
+        columns["variant"] = variant_names(variant, size)
         columns["effect_allele"] = columns["other_allele"] = columns["chromosome"] = np.full(size, None, dtype=object)
         columns["palindromic"] = columns["ambiguous"] = np.zeros(size, dtype=bool)
         columns["beta_exposure"] = beta
-        columns["se_exposure"] = _vector("se_exposure", se_exposure, size=size, positive=True)
-        columns["beta_outcome"] = _vector("beta_outcome", beta_outcome, size=size)
-        columns["se_outcome"] = _vector("se_outcome", se_outcome, size=size, positive=True)
+        columns["se_exposure"] = vector("se_exposure", se_exposure, size=size, positive=True)
+        columns["beta_outcome"] = vector("beta_outcome", beta_outcome, size=size)
+        columns["se_outcome"] = vector("se_outcome", se_outcome, size=size, positive=True)
         for name, value in (("n_exposure", n_exposure), ("n_outcome", n_outcome)):
             if value is not None:
                 full = np.full(size, value) if np.ndim(value) == 0 else value
-                columns[name] = _vector(name, full, size=size, positive=True)
+                columns[name] = vector(name, full, size=size, positive=True)
         audit = pd.DataFrame(
             {
                 "variant": columns["variant"],
@@ -230,7 +230,8 @@ class Harmonised:
         return self.summary()._repr_html_()
 
 
-def _vector(name: str, values: npt.ArrayLike, *, size: int | None = None, positive: bool = False) -> FloatArray:
+def vector(name: str, values: npt.ArrayLike, *, size: int | None = None, positive: bool = False) -> FloatArray:
+    """Check a vector of numbers: its length, finite, where asked positive."""
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -248,7 +249,8 @@ def _vector(name: str, values: npt.ArrayLike, *, size: int | None = None, positi
     return array
 
 
-def _names(variant: Any, size: int) -> npt.NDArray[np.object_]:
+def variant_names(variant: Any, size: int) -> npt.NDArray[np.object_]:
+    """Check that names are distinct, or make them up."""
     if variant is None:
         return np.array([f"variant_{i + 1}" for i in range(size)], dtype=object)
     names = pd.Series(list(variant), dtype=object)

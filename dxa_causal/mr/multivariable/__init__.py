@@ -1,0 +1,1 @@
+"""Multivariable Mendelian randomisation: several exposures at once."""
