@@ -67,9 +67,6 @@ _WORDS: dict[Method, tuple[str, str]] = {
     "cml_ma": (f"{_PLURAL}; averaged over how many are invalid", "Limits allow only in part for the choice"),
     "cml_bic": (f"{_PLURAL}; the number of invalid ones by BIC", "Limits do not allow for the choice of variants"),
     "cml_ma_dp": (f"{_PLURAL}; averaged, with perturbed data", "Limits allow for the choice; wider"),
-    "clr": (_ALL, "Limits hold with weak variants"),
-    "ar": (_ALL, "Limits hold with weak variants; with many, less power than CLR"),
-    "pc_gmm": (f"{_ALL}, as a group in one region; {_STRONG}", "Uses correlated variants through principal components"),
 }
 
 

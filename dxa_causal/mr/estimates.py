@@ -164,14 +164,21 @@ def estimate(
     ----------
     harmonised : Harmonised
     methods : str or sequence of str, optional
-        Among "wald_ratio", "ivw", "ivw_fe", "ivw_mre", "egger",
-        "simple_median", "weighted_median", "penalised_weighted_median"; all
-        that apply to the number of variants when omitted. A method named here
-        that does not apply gives a row of nan with its reason.
+        Among "wald_ratio", "ivw", "ivw_fe", "ivw_mre", "uwr", "maxlik",
+        "egger", "egger_bootstrap", "grip", "simple_median",
+        "weighted_median", "penalised_weighted_median", "simple_mode",
+        "weighted_mode", "simple_mode_nome", "weighted_mode_nome",
+        "penalised_mode", "sign", "ivw_penalised", "ivw_robust",
+        "ivw_robust_penalised", "egger_penalised", "egger_robust",
+        "egger_robust_penalised", "raps", "conmix", "lasso", "hetpen", "divw",
+        "adivw", "pivw", "cml_ma", "cml_bic", "cml_ma_dp". When omitted, Wald
+        ratio, IVW, Egger and medians as far as they apply. A method named
+        here that does not apply gives a row of nan with its reason.
+        :func:`dxa_causal.mr.assumptions` says what each assumes.
     convention : {"twosamplemr", "mendelianrandomization"}
         Whose conventions hold where the two R packages differ.
     seed : int, Generator or None
-        For the standard errors of the medians. Each method draws from its own
+        For standard errors by resampling. Each method draws from its own
         stream: its numbers do not depend on which others are asked for.
     n_draws : int
         Bootstrap draws for them; the standard error carries a relative

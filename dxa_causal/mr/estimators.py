@@ -56,9 +56,6 @@ Method = Literal[
     "cml_ma",
     "cml_bic",
     "cml_ma_dp",
-    "clr",
-    "ar",
-    "pc_gmm",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
 USUAL: tuple[Method, ...] = METHODS[:8]  # asked for when none is named

@@ -18,7 +18,7 @@ import numpy as np
 import dxa_causal as dc
 from dxa_causal.mr.estimators import ESTIMATORS
 
-SLOW_BY_NATURE = {"hetpen", "wald_ratio", "pc_gmm"}  # subsets of 100 variants; for one variant; for correlated ones
+SLOW_BY_NATURE = {"hetpen", "wald_ratio"}  # subsets of 100 variants; for one variant
 
 
 def variants(n, seed=1):

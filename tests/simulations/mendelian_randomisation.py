@@ -2,7 +2,7 @@
 
     python -m tests.simulations.mendelian_randomisation [study ...] [--runs 1000] [--n-jobs 1]
 
-50 independent variants, true effect 0.2 (rows "effect": bias and coverage) or 0 (rows "null": share of p < 0.05).
+50 independent variants, true effect 0.2 (rows "effect": bias and coverage) or 0 (rows "no effect": share of p < 0.05).
 Alleles raise the exposure by 0.05 to 0.15 with standard error 0.01 (mean F 108); outcome standard error 0.02.
 
 - none: every variant is valid.
@@ -49,7 +49,7 @@ def variants(rng, effect, *, direct=None, sx=0.01, sy=0.02, overlap=0.0, confoun
     )
 
 
-def study(**design):
+def study(name, **design):
     def one(rng, truth):
         found = {}
         for effect in (EFFECT, 0.0):
@@ -60,11 +60,11 @@ def study(**design):
             for row in table[table["term"] == "effect"].to_dict("records"):
                 if effect:
                     covers = row["conf_low"] <= effect <= row["conf_high"]
-                    found[f"{row['method']}: effect", N] = Interval(
+                    found[f"{name}, {row['method']}: effect", N] = Interval(
                         row["estimate"] - effect, row["std_error"], bool(covers), None
                     )
                 else:
-                    found[f"{row['method']}: null", N] = Rejection(bool(row["p_value"] < 0.05), None)
+                    found[f"{name}, {row['method']}: no effect", N] = Rejection(bool(row["p_value"] < 0.05), None)
         return found
 
     return one
@@ -74,16 +74,17 @@ def some(share, mean=0.05, sd=0.02):
     return lambda rng: np.where(np.arange(N) < share * N, rng.normal(mean, sd, N), 0.0)
 
 
-STUDIES = {
-    "none": study(),
-    "balanced": study(direct=some(1.0, 0.0, 0.02)),
-    "directional": study(direct=some(1.0, 0.02, 0.01)),
-    "invalid 30": study(direct=some(0.3)),
-    "invalid 60": study(direct=some(0.6)),
-    "inside violated": study(confounded=0.3),
-    "weak": study(sx=0.05),
-    "overlap": study(sx=0.03, overlap=0.5),
+DESIGNS = {
+    "none": {},
+    "balanced": {"direct": some(1.0, 0.0, 0.02)},
+    "directional": {"direct": some(1.0, 0.02, 0.01)},
+    "invalid 30": {"direct": some(0.3)},
+    "invalid 60": {"direct": some(0.6)},
+    "inside violated": {"confounded": 0.3},
+    "weak": {"sx": 0.05},
+    "overlap": {"sx": 0.03, "overlap": 0.5},
 }
+STUDIES = {name: study(name, **design) for name, design in DESIGNS.items()}
 
 if __name__ == "__main__":
     run_studies(__doc__, STUDIES)
