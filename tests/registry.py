@@ -260,8 +260,6 @@ RESULTS = {
     "mvmr": lambda: dc.mr.mvmr(_two_exposures(), ["ivw", "egger", "residual"]),
     "mr_presso": lambda: dc.mr.presso(_harmonised(), n_draws=2000, seed=1),
     "mr_radial": lambda: dc.mr.radial(_harmonised(), seed=1, n_draws=100),
-    "presso": lambda: dc.mr.presso(_harmonised(), seed=1),
-    "radial": lambda: dc.mr.radial(_harmonised(), seed=1, n_draws=50),
 }
 
 COEFFICIENTS = (

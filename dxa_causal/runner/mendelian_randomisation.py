@@ -31,10 +31,11 @@ def gwas_file(source: str, base: Path) -> Path:
 
 
 def read_gwas(source: str, base: Path) -> pd.DataFrame:
-    """Read GWAS summary statistics: a data set that ships, or a file."""
+    """Read GWAS summary statistics: a data set that ships, or a file in any format of `mr.read_gwas`."""
     if source in set(datasets.list()["name"]):
         return datasets.load(source)
-    return read_frame(base / source)
+    path = base / source
+    return read_frame(path) if path.suffix == ".parquet" else mr.read_gwas(path).to_pandas()
 
 
 def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Context, base: Path) -> None:
@@ -119,7 +120,7 @@ def _checks(writer: BlockWriter, fit: mr.MREstimates, seed: int) -> None:
     h = fit.harmonised
     writer.table(mr.strength(h).glance(), "strength", "Strength of the instruments; an F below 10 is weak.")
     writer.table(mr.steiger(h).tidy(), "steiger", "Steiger's test: do the variants explain more of the exposure?")
-    writer.table(mr.radial(h).tidy(), "radial", "Radial regression.")
+    writer.table(mr.radial(h, seed=seed).tidy(), "radial", "Radial regression.")
     writer.table(mr.presso(h, seed=seed).tidy(), "presso", "MR-PRESSO.")
     writer.table(mr.leave_one_out(h), "leave_one_out", "IVW without each variant in turn:", kind="file")
     writer.table(h.table, "variants", "Associations of every variant used, aligned:", kind="file")

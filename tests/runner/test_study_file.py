@@ -157,19 +157,19 @@ def test_words_of_a_toml_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "message", "as_gwas"),
     [
-        (b"", "the file is empty"),
-        ("name,age\nM\u00fcller,3\n".encode("latin-1"), "not UTF-8 text"),
-        (b"a,b\n1,2\n1,2,3\n", "rows of unequal length"),
-        (b"id;age;sex\n1;2;3\n", "another separator?"),
+        (b"", "the file is empty", "people.csv is empty"),
+        ("name,age\nM\u00fcller,3\n".encode("latin-1"), "not UTF-8 text", "has only 2 columns"),
+        (b"a,b\n1,2\n1,2,3\n", "rows of unequal length", "has only 2 columns"),
+        (b"id;age;sex\n1;2;3\n", "another separator?", "no column for effect allele"),
     ],
 )
-def test_files_that_are_not_tables(tmp_path, content, message):
+def test_files_that_are_not_tables(tmp_path, content, message, as_gwas):
     (tmp_path / "people.csv").write_bytes(content)
     refuses(tmp_path, GOOD.replace('dataset = "nhefs"', 'file = "people.csv"'), message, "people.csv")
     gwas = '[study]\ntitle = "x"\n[[mr]]\nname = "g"\ntitle = "g"\nexposure = "people.csv"\noutcome = "chd_gwas"\n'
-    refuses(tmp_path, gwas, message)
+    refuses(tmp_path, gwas, as_gwas)
 
 
 def test_a_gwas_without_standard_errors(tmp_path):

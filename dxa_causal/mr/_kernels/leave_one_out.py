@@ -40,5 +40,6 @@ def deletions(bx: FloatArray, by: FloatArray, sy: FloatArray, *, intercept: bool
     q = float(r @ r)
     slope = coef[-1] - direction[:, -1] * r / rest
     variance = inverse[-1, -1] + direction[:, -1] ** 2 / rest
-    cooks = r**2 * leverage / (k * q / (n - k) * rest**2)
+    with np.errstate(invalid="ignore"):  # every variant on the line: nothing pulls, and the distance is 0 / 0
+        cooks = r**2 * leverage / (k * q / (n - k) * rest**2)
     return Deletion(slope, np.sqrt(variance), np.maximum(q - r**2 / rest, 0.0), n - 1 - k, leverage, cooks)

@@ -429,7 +429,8 @@ def _refuse_incomplete(layout: Layout, header: Sequence[str], where: str) -> Non
     keys = {"effect allele": "effect_allele", "variant": "variant", "beta": "beta", "se": "se"}
     looked = {what: nearest(keys[what], header, n=2) for what in need}
     near = "; ".join(f"nearest to {w}: {', '.join(map(repr, n))}" for w, n in looked.items() if n)
-    message = f"{where}: no column for {', '.join(need)}. The file has {listed(header)}."
+    named = ["se (standard errors)" if name == "se" else name for name in need]
+    message = f"{where}: no column for {', '.join(named)}. The file has {listed(header)}."
     if near:
         message += f" {near[0].upper()}{near[1:]}."
     if need == ["se"]:
