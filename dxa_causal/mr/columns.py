@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import DxaCausalError, SummaryStatisticsError, nearest, shown
+from dxa_causal.mr.reading.builds import CHROMOSOME_NAMES
 
 Side = Literal["exposure", "outcome"]
 
@@ -109,9 +110,6 @@ def build_of(data: Any) -> str:
     return build if isinstance(build, str) else ""
 
 
-_CHROMOSOMES = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
-
-
 def _chromosome(column: pd.Series | None) -> pd.Series | None:
     """Bring "chr1", "01", 1.0 and 23 to "1", "1", "1" and "X"."""
     if column is None:
@@ -119,7 +117,7 @@ def _chromosome(column: pd.Series | None) -> pd.Series | None:
     known, codes = np.unique(column.dropna().to_numpy(dtype=object).astype(str)), {}
     for name in known:
         short = name.removeprefix("CHR").removesuffix(".0").lstrip("0") or name
-        codes[name] = _CHROMOSOMES.get(short, short)
+        codes[name] = CHROMOSOME_NAMES.get(short, short)
     return pd.Series(column.map(codes).to_numpy(dtype=object, na_value=None), index=column.index, dtype=object)
 
 

@@ -17,8 +17,9 @@ from dxa_causal._core.rng import Seed, spawn
 from dxa_causal.mr.estimator import Convention, Interval, Row, Settings, check_harmonised, refuse_correlated
 from dxa_causal.mr.estimators import ESTIMATORS, LABELS, METHODS, USUAL, Method
 from dxa_causal.mr.harmonised import Harmonised
+from dxa_causal.mr.method_table import method_table
 from dxa_causal.mr.single import single_variant
-from dxa_causal.results import Provenance, Result, read_only, wald_columns
+from dxa_causal.results import Provenance, Result, read_only
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,15 +80,10 @@ class MREstimates(Result):
 
         `exponentiate` turns log odds into odds ratios, the intercept included.
         """
-        rows = [
-            wald_columns(
-                [b], [se], conf_level=conf_level, exponentiate=exponentiate, df=None if math.isnan(df) else float(df)
-            )
-            for b, se, df in zip(self.estimates, self.std_errors, self.df, strict=True)
-        ]
-        table = pd.DataFrame({"method": self.method, "term": self.term})
-        for name in rows[0]:
-            table[name] = np.concatenate([row[name] for row in rows])
+        table = method_table(
+            self.method, self.term, self.estimates, self.std_errors, self.df, conf_level=conf_level,
+            exponentiate=exponentiate,
+        )  # fmt: skip
         own = ~np.isnan(self.p_values)
         table.loc[own, "p_value"] = self.p_values[own]
         for i, interval in enumerate(self.intervals):
@@ -95,7 +91,6 @@ class MREstimates(Result):
                 pieces = interval(conf_level)
                 limits = np.array([pieces[0, 0], pieces[-1, 1]]) if len(pieces) else np.full(2, math.nan)
                 table.loc[i, ["conf_low", "conf_high"]] = np.exp(limits) if exponentiate else limits
-        table.insert(table.columns.get_loc("statistic") + 1, "df", self.df)
         return table.assign(n_variants=self.nobs, reason=list(self.reason))
 
     def glance(self) -> pd.DataFrame:

@@ -9,12 +9,14 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from dxa_causal._core.errors import SummaryStatisticsError
+from dxa_causal._core.errors import OptionError, SummaryStatisticsError
 from dxa_causal.mr.harmonised import Harmonised
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Convention = Literal["twosamplemr", "mendelianrandomization"]
+Model = Literal["default", "fixed", "random"]
+RANDOM_FROM = 4  # variants from which MendelianRandomization's default model has random effects
 NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
@@ -79,6 +81,17 @@ class Estimator(NamedTuple):
                 f"the effect on the exposure is zero for {int(null.sum())} of {n} variants, first {variant!r}: no ratio"
             )
         return "" if self.why_not is None else self.why_not(h)
+
+
+def has_random_effects(h: Harmonised, model: Model) -> bool:
+    """Whether the standard error widens when the variants disagree."""
+    return h.n_variants >= RANDOM_FROM if model == "default" else model == "random"
+
+
+def check_psi(psi: float) -> None:
+    """Refuse a correlation of the two effects' errors outside (-1, 1)."""
+    if not -1 < psi < 1:
+        raise OptionError(f"psi={psi!r} must lie between -1 and 1: the correlation of the errors of the two effects")
 
 
 def check_harmonised(h: object) -> None:

@@ -8,7 +8,6 @@ from dxa_causal.mr.estimator import Estimator
 from dxa_causal.mr.univariable import (
     allele_coding,
     constrained,
-    correlated,
     debiased,
     lasso,
     likelihood,
@@ -64,7 +63,6 @@ ESTIMATORS: dict[str, Estimator] = {
     name: estimator
     for family in (
         regression, medians, likelihood, allele_coding, modes, robust, raps, mixture, lasso, debiased, constrained,
-        correlated,
     )
     for name, estimator in family.FAMILY.items()
 }  # fmt: skip

@@ -119,7 +119,8 @@ def mr_forest(
         ax.hlines(position, low, high, color=colour, linewidth=width)
         ax.plot(table["estimate"].to_numpy(dtype=float), position, "o", color=colour, markersize=size)
     ax.axvline(0.0, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
-    ax.axhline(len(overall) + 1, color=GREY, linewidth=0.5)
+    if len(ratios):
+        ax.axhline(len(overall) + 1, color=GREY, linewidth=0.5)
     names = [*ratios["variant"].astype(str), *overall["method"].astype(str)]
     ax.set_yticks(np.concatenate([parts[0][1], parts[1][1]]), names, fontsize=7 if len(ratios) > 30 else 8)
     for label in ax.get_yticklabels()[len(ratios) :]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,6 +85,6 @@ def leave_one_out_plot(table: pd.DataFrame, ax: Axes | None = None, *, label: st
     ax.set_yticks(at, names, fontsize=7)
     ax.set_ylim(0.3, len(single) + 1.7)
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel(f"{label} (bars: 95% limits)")
+    ax.set_xlabel(textwrap.fill(f"{label} (bars: 95% limits)", width=48))
     strip(ax)
     return ax

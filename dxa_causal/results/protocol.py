@@ -84,7 +84,8 @@ def wald_columns(
         Exponentiate the estimate and its limits; the standard error stays on
         the log scale, as in R's broom.
     df : float or (p,) array_like, optional
-        Degrees of freedom of a t statistic; None for the normal distribution.
+        Degrees of freedom of a t statistic; None, or nan row by row, for the
+        normal distribution.
 
     Returns
     -------
@@ -98,12 +99,13 @@ def wald_columns(
     std_error = np.asarray(std_error, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = estimate / std_error
-    if df is None:
-        p_value = 2.0 * special.ndtr(-np.abs(statistic))
-        quantile = special.ndtri(0.5 + conf_level / 2.0)
-    else:
-        p_value = 2.0 * special.stdtr(df, -np.abs(statistic))
-        quantile = special.stdtrit(df, 0.5 + conf_level / 2.0)
+    p_value = 2.0 * special.ndtr(-np.abs(statistic))
+    quantile: npt.ArrayLike = special.ndtri(0.5 + conf_level / 2.0)
+    if df is not None:
+        df = np.asarray(df, dtype=np.float64)
+        normal = np.isnan(df)
+        p_value = np.where(normal, p_value, 2.0 * special.stdtr(df, -np.abs(statistic)))
+        quantile = np.where(normal, quantile, special.stdtrit(df, 0.5 + conf_level / 2.0))
     low, high = estimate - quantile * std_error, estimate + quantile * std_error
     if exponentiate:
         with np.errstate(over="ignore"):

@@ -10,9 +10,10 @@ from dxa_causal import datasets, mr
 from dxa_causal.mr.assumptions import CORE
 from dxa_causal.mr.estimators import ESTIMATORS, LABELS, METHODS, Method
 from dxa_causal.plots.mr import mr_density, mr_forest, mr_funnel, mr_scatter
+from dxa_causal.plots.mr_doubt import leave_one_out_plot
 from dxa_causal.report import BlockWriter
 from dxa_causal.report.strobe_mr import BLANK, strobe_mr
-from dxa_causal.results import HypothesisTest, versions
+from dxa_causal.results import HypothesisTest, NotApplicable, versions
 from dxa_causal.runner.blocks import MrBlock
 from dxa_causal.runner.sources import read_frame
 from dxa_causal.runner.steps import Context
@@ -56,7 +57,7 @@ def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Contex
     writer.table(heterogeneity, "heterogeneity", "Cochran's Q: do the variants agree?")
     writer.table(pleiotropy.tidy(), "pleiotropy", "Egger's intercept: directional pleiotropy?")
     if block.checks:
-        _checks(writer, fit, context.seed)
+        _checks(writer, fit, context.seed, block.exposure_label, block.outcome_label)
     if block.strobe_mr:
         found = _known(block, fit, counts, heterogeneity, pleiotropy, context.seed)
         caption = "STROBE-MR checklist (doi:10.1001/jama.2021.18236, in short words): what this run knows; the rest is "
@@ -102,7 +103,7 @@ def _figures(block: MrBlock, writer: BlockWriter, fit: mr.MREstimates) -> None:
         writer.figure(mr_density(single, named, exposure=x, outcome=y), "density", caption)
 
 
-def _checks(writer: BlockWriter, fit: mr.MREstimates, seed: int) -> None:
+def _checks(writer: BlockWriter, fit: mr.MREstimates, seed: int, x: str, y: str) -> None:
     writer.text.append(
         "An instrument needs " + "; ".join(f"{name}: {words}" for name, words in CORE.items()) + ". The first can be "
         "seen in the data, the others cannot; methods differ in what they put in the place of the third."
@@ -120,9 +121,20 @@ def _checks(writer: BlockWriter, fit: mr.MREstimates, seed: int) -> None:
     h = fit.harmonised
     writer.table(mr.strength(h).glance(), "strength", "Strength of the instruments; an F below 10 is weak.")
     writer.table(mr.steiger(h).tidy(), "steiger", "Steiger's test: do the variants explain more of the exposure?")
-    writer.table(mr.radial(h, seed=seed).tidy(), "radial", "Radial regression.")
-    writer.table(mr.presso(h, seed=seed).tidy(), "presso", "MR-PRESSO.")
-    writer.table(mr.leave_one_out(h), "leave_one_out", "IVW without each variant in turn:", kind="file")
+    radial = mr.radial(h, seed=seed)
+    writer.table(radial.tidy(), "radial", "Radial regression.")
+    if isinstance(radial, mr.RadialResult):
+        writer.figure(radial.plot(), "radial", "Radial plot; outliers stand out from the lines.")
+    presso = mr.presso(h, seed=seed)
+    said = f"MR-PRESSO; {presso.describe()}." if isinstance(presso, mr.PressoResult) else "MR-PRESSO."
+    writer.table(presso.tidy(), "presso", said)
+    left_out = mr.leave_one_out(h)
+    if isinstance(left_out, NotApplicable):
+        writer.text.append(f"{left_out.method} not applicable: {left_out.reason}.")
+    else:
+        writer.table(left_out, "leave_one_out", "IVW without each variant in turn:", kind="file")
+        label = f"Effect of {x} on {y}"
+        writer.figure(leave_one_out_plot(left_out, label=label), "leave_one_out", "IVW without each variant in turn.")
     writer.table(h.table, "variants", "Associations of every variant used, aligned:", kind="file")
     if not fit.further().empty:
         writer.table(fit.further(), "further", "Further numbers of the methods:", kind="file")
@@ -170,7 +182,8 @@ def _known(
         "5": "; ".join(f"{name}: {words}" for name, words in CORE.items()),
         "6b": f"Alleles aligned with action {block.action} (TwoSampleMR); {h.n_variants} variants used",
         "6c": f"{names}. Covariates of the two samples: {BLANK}",
-        "8": f"{len(effects)} methods with different assumptions, heterogeneity, Egger's intercept",
+        "8": f"{len(effects)} methods with different assumptions, heterogeneity, Egger's intercept"
+        + (", radial regression, MR-PRESSO, leave-one-out" if block.checks else ""),
         "9a": ", ".join(f"{name} {version}" for name, version in versions().items()) + f"; seed {seed}",
         "10a": "; ".join(f"{r.what}: {r.variants}" for r in counts.itertuples()),
         "11a": "table of the variants; scatter and forest" if block.checks else "scatter and forest",
@@ -186,6 +199,8 @@ def _known(
         )
     if block.checks and isinstance(direction := mr.steiger(h), mr.SteigerTest):
         found["13c"] = str(direction)
+    if block.checks:
+        found["13e"] = "radial and leave-one-out plots, where they apply"
     if isinstance(pleiotropy, HypothesisTest):
         found["13a"] = (
             f"Egger's intercept: t = {pleiotropy.statistic:.2f}, p = {pleiotropy.p_value:.2g}; methods as in 11b"

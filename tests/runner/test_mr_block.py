@@ -69,3 +69,16 @@ def test_every_method_has_its_assumptions():
     words = dc.mr.assumptions()
     assert words["method"].tolist() == list(METHODS)
     assert set(ESTIMATORS) <= set(METHODS)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_variants_still_make_a_report(tmp_path, n):
+    bmi, chd = dc.datasets.load("bmi_gwas").iloc[:n], dc.datasets.load("chd_gwas")
+    bmi.to_csv(tmp_path / "exposure.csv", index=False)
+    chd[chd["variant"].isin(bmi["variant"])].to_csv(tmp_path / "outcome.csv", index=False)
+    files = ["--exposure", str(tmp_path / "exposure.csv"), "--outcome", str(tmp_path / "outcome.csv")]
+    done = CliRunner().invoke(app, ["mr", *files, "--methods", "ivw,egger", "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    estimates = table(tmp_path / "out", "estimates")
+    assert estimates["estimate"].notna().any()
+    assert (n < 3) == bool(estimates["reason"].notna().any())

@@ -116,4 +116,6 @@ def goodness_of_fit(std_error: float, theta: FloatArray, std_errors: FloatArray)
     difference = std_error**2 - variance
     first = max(0.0, (fourth - (b - 3) / (b - 1) * variance**2) / b) + spread
     second = 2 / (b - 1) * variance**2 + spread
-    return tuple(float(2 * ndtr(-abs(difference) / np.sqrt(v))) for v in (first, second))  # type: ignore[return-value]
+    z = abs(difference) / np.sqrt([first, second])
+    by_moments, by_normal = (2 * ndtr(-z)).tolist()
+    return by_moments, by_normal

@@ -9,7 +9,7 @@ import pandas as pd
 
 from dxa_causal._core.options import check_option
 from dxa_causal.mr._kernels.leave_one_out import deletions
-from dxa_causal.mr._kernels.regression import egger, ivw
+from dxa_causal.mr.estimates import estimate
 from dxa_causal.mr.estimator import refuse_correlated
 from dxa_causal.mr.estimators import ESTIMATORS
 from dxa_causal.mr.harmonised import Harmonised
@@ -63,17 +63,10 @@ def leave_one_out(
         return NotApplicable(reason, method=name)
     arrays = (harmonised.beta_exposure, harmonised.beta_outcome, harmonised.se_outcome)
     found = deletions(*arrays, intercept=method == "egger")
-    spread = np.maximum(1.0, np.sqrt(found.q / found.df))
-    estimate, std_error = found.slope, found.std_error_fixed * spread
-    if method == "ivw":
-        fit = ivw(*arrays)
-        everybody, its_error = fit.estimate, fit.std_error_fixed * max(1.0, fit.sigma)
-    else:
-        line = egger(*arrays)
-        assert line is not None  # the reason would have said so
-        everybody, its_error = line.slope, line.slope_std_error
+    std_error = found.std_error_fixed * np.maximum(1.0, np.sqrt(found.q / found.df))
+    everybody = estimate(harmonised, method)
     df = None if method == "ivw" else np.append(np.full(n, found.df), found.df + 1)
-    columns = wald_columns(
-        np.append(estimate, everybody), np.append(std_error, its_error), conf_level=conf_level, df=df
-    )
+    slopes = np.append(found.slope, everybody.estimates[0])
+    std_errors = np.append(std_error, everybody.std_errors[0])
+    columns = wald_columns(slopes, std_errors, conf_level=conf_level, df=df)
     return pd.DataFrame({"variant": [*harmonised.table["variant"], "all"], **columns})

@@ -19,7 +19,8 @@ from dxa_causal.mr._kernels.regression import ivw
 from dxa_causal.mr.estimates import seed_shown
 from dxa_causal.mr.estimator import refuse_correlated
 from dxa_causal.mr.harmonised import Harmonised
-from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result, read_only, wald_columns
+from dxa_causal.mr.method_table import method_table
+from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result, read_only
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,11 +78,11 @@ class PressoResult(Result):
 
     def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
         """Rows "raw" and "outlier_corrected": estimate, t test and limits with one df less than variants."""
-        columns = wald_columns(
-            self.estimates, self.std_errors, conf_level=conf_level, exponentiate=exponentiate, df=self.df
-        )
-        table = pd.DataFrame({"method": ["raw", "outlier_corrected"], "term": "effect", **columns})
-        table.insert(table.columns.get_loc("statistic") + 1, "df", self.df)
+        methods = ("raw", "outlier_corrected")
+        table = method_table(
+            methods, ("effect", "effect"), self.estimates, self.std_errors, self.df, conf_level=conf_level,
+            exponentiate=exponentiate,
+        )  # fmt: skip
         used = [self.nobs, self.nobs - int(self.outlier.sum())]
         return table.assign(n_variants=used, reason=["", self.reason])
 
@@ -122,13 +123,16 @@ class PressoResult(Result):
         h = self.harmonised
         return mr_scatter(h.table, self.tidy(), ax=ax, exposure=h.exposure, outcome=h.outcome)
 
-    def _notes(self) -> list[str]:
+    def describe(self) -> str:
+        """Say in words what the tests found."""
         p = f"p = {self.global_p:.4g}" if self.global_p else f"p < {1 / self.n_draws:.2g}"
         named = self.harmonised.table["variant"][self.outlier].astype(str)
         found = f"outliers: {', '.join(named[:10])}{', ...' if len(named) > 10 else ''}" if len(named) else self.reason
+        return f"global test: RSS = {self.rss_observed:.6g}, {p}; {found}"
+
+    def _notes(self) -> list[str]:
         return [
-            f"global test: RSS = {self.rss_observed:.6g}, {p}",
-            found,
+            self.describe(),
             "the corrected interval does not know that outliers were chosen, and is too narrow",
             *super()._notes(),
         ]

@@ -16,7 +16,8 @@ from dxa_causal.mr._kernels.radial import Line, minimise_q, modified_weights, pr
 from dxa_causal.mr.estimates import seed_shown
 from dxa_causal.mr.estimator import refuse_correlated
 from dxa_causal.mr.harmonised import Harmonised
-from dxa_causal.results import NotApplicable, Provenance, Result, read_only, wald_columns
+from dxa_causal.mr.method_table import method_table
+from dxa_causal.results import NotApplicable, Provenance, Result, read_only
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,16 +68,10 @@ class RadialResult(Result):
 
     def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
         """Rows ivw_first, ivw_iterative, ivw_exact_fe, ivw_exact_re, egger (effect, intercept)."""
-        rows = [
-            wald_columns(
-                [b], [se], conf_level=conf_level, exponentiate=exponentiate, df=None if math.isnan(df) else float(df)
-            )
-            for b, se, df in zip(self.estimates, self.std_errors, self.df, strict=True)
-        ]
-        table = pd.DataFrame({"method": self.method, "term": self.term})
-        for name in rows[0]:
-            table[name] = np.concatenate([row[name] for row in rows])
-        table.insert(table.columns.get_loc("statistic") + 1, "df", self.df)
+        table = method_table(
+            self.method, self.term, self.estimates, self.std_errors, self.df, conf_level=conf_level,
+            exponentiate=exponentiate,
+        )  # fmt: skip
         return table.assign(n_variants=self.nobs)
 
     def heterogeneity(self) -> pd.DataFrame:

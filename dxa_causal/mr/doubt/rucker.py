@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from dxa_causal.mr._kernels.regression import egger, ivw
 from dxa_causal.mr.estimator import refuse_correlated
 from dxa_causal.mr.estimators import ESTIMATORS
 from dxa_causal.mr.harmonised import Harmonised
-from dxa_causal.results import NotApplicable, wald_columns
+from dxa_causal.mr.method_table import method_table
+from dxa_causal.results import NotApplicable
 
 
 def rucker(
@@ -27,7 +30,7 @@ def rucker(
     -------
     DataFrame or NotApplicable
         Rows "ivw_fixed", "ivw_random", "egger_fixed", "egger_random" (models A to D):
-        method, model, estimate ... conf_high, df, selected.
+        method, model, term, estimate ... conf_high, selected.
 
     Raises
     ------
@@ -75,9 +78,8 @@ def rucker(
         chosen = 1
     else:
         chosen = 2 if chdtrc(line.df, line.q) > significance else 3
-    table = pd.DataFrame({"method": ["ivw_fixed", "ivw_random", "egger_fixed", "egger_random"], "model": list("ABCD")})
-    normal = wald_columns(estimate[:2], std_error[:2], conf_level=conf_level)
-    student = wald_columns(estimate[2:], std_error[2:], conf_level=conf_level, df=float(line.df))
-    for name in normal:
-        table[name] = [*normal[name], *student[name]]
-    return table.assign(df=[float("nan")] * 2 + [float(line.df)] * 2, selected=[k == chosen for k in range(4)])
+    methods = ("ivw_fixed", "ivw_random", "egger_fixed", "egger_random")
+    df = [math.nan, math.nan, float(line.df), float(line.df)]
+    table = method_table(methods, ("effect",) * 4, estimate, std_error, df, conf_level=conf_level)
+    table.insert(1, "model", list("ABCD"))
+    return table.assign(selected=[k == chosen for k in range(4)])

@@ -17,8 +17,9 @@ from dxa_causal._core.rng import Seed, spawn
 from dxa_causal.mr._kernels.mm_regression import mm_regression
 from dxa_causal.mr._kernels.multivariable import least_absolute, weighted
 from dxa_causal.mr.estimates import seed_shown
+from dxa_causal.mr.method_table import method_table
 from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
-from dxa_causal.results import Provenance, Result, read_only, wald_columns
+from dxa_causal.results import Provenance, Result, read_only
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,16 +73,10 @@ class MVMREstimates(Result):
 
     def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
         """One row per method and exposure (or "intercept"): Wald test and limits, normal or t."""
-        rows = [
-            wald_columns(
-                [b], [se], conf_level=conf_level, exponentiate=exponentiate, df=None if math.isnan(df) else float(df)
-            )
-            for b, se, df in zip(self.estimates, self.std_errors, self.df, strict=True)
-        ]
-        table = pd.DataFrame({"method": self.method, "term": self.term})
-        for name in rows[0]:
-            table[name] = np.concatenate([row[name] for row in rows])
-        table.insert(table.columns.get_loc("statistic") + 1, "df", self.df)
+        table = method_table(
+            self.method, self.term, self.estimates, self.std_errors, self.df, conf_level=conf_level,
+            exponentiate=exponentiate,
+        )  # fmt: skip
         return table.assign(n_variants=self.n_variants.astype(int), reason=list(self.reason))
 
     def glance(self) -> pd.DataFrame:
@@ -119,7 +114,8 @@ def mvmr(
         Standard errors of "ivw" are those of least squares and the test is
         normal (TwoSampleMR's ``mv_multiple``), never narrowed by a dispersion
         below one (MendelianRandomization), or tested by t with n - k degrees
-        of freedom (MVMR).
+        of freedom (MVMR). "egger" is never narrowed, and tested by t under
+        "mvmr"; "median" and "ivw_robust" are the same in all three.
     instrument_specific : bool
         "ivw", "residual": estimate each effect from the variants with
         p < 5e-8 for that exposure only.
@@ -193,16 +189,18 @@ def mvmr(
             reason = f"robust regression is for at most {_MOST_ROBUST} exposures here; there are {k}"
             rows += [(method, reason, _Row(name, n_variants=n)) for name in harmonised.exposures]
             continue
+        none = f"too few variants with p < {_SIGNIFICANT:g} for this exposure"
         if method == "egger":
             found = _egger(harmonised, orientate - 1, convention)
         elif method == "median":
             found = _median(harmonised, streams[method], n_draws)
         elif method == "ivw_robust":
             found = _robust(harmonised)
+            none = "more than half of the variants fit exactly: no robust scale"
         else:
             fit = _joint if method == "ivw" else _residual
             found = _each(harmonised, fit, convention, instrument_specific, intercept)
-        rows += [(method, "" if math.isfinite(row.estimate) else "too few variants of its own", row) for row in found]
+        rows += [(method, "" if math.isfinite(row.estimate) else none, row) for row in found]
     call = f"mr.mvmr(harmonised, methods={asked!r}, convention={convention!r}, seed={seed_shown(seed)!r})"
     return MVMREstimates(
         harmonised=harmonised,

@@ -10,6 +10,8 @@ NAMES = {
     "ncbi36": "NCBI36", "hg18": "NCBI36", "36": "NCBI36", "b36": "NCBI36",
 }  # fmt: skip
 CHROMOSOMES = (*(str(c) for c in range(1, 23)), "X")
+# Numbers and letters that other programs write -> the name here.
+CHROMOSOME_NAMES = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
 # Lengths of chromosomes 1 to 22 and X.
 LENGTHS: dict[str, tuple[int, ...]] = {
     "GRCh37": (
@@ -43,7 +45,7 @@ def named(text: str | None) -> str | None:
 
 def by_length(length: int) -> str | None:
     """Return the build whose chromosome 1 is that long."""
-    return {249250621: "GRCh37", 248956422: "GRCh38", 247249719: "NCBI36"}.get(length)
+    return next((build for build, lengths in LENGTHS.items() if lengths[0] == length), None)
 
 
 def beyond(table: pl.DataFrame) -> dict[str, int]:

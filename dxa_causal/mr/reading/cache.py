@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import pandas as pd
 import polars as pl
 
+from dxa_causal._core.files import atomic_file
 from dxa_causal.mr.reading.gwas import GWAS
 
 _VERSION = 1
@@ -36,13 +36,8 @@ def load(folder: Path, name: str) -> GWAS | None:
 
 
 def save(gwas: GWAS, folder: Path, name: str) -> None:
-    """Store under that name; written beside and then renamed, so that no half file is ever read."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Store under that name, whole or not at all."""
     rows = [[c, int(n), None if pd.isna(r) else int(r)] for c, n, r in gwas.report.itertuples(index=False)]
     about = {"format": gwas.format, "build": gwas.build, "trait": gwas.trait, "notes": list(gwas.notes), "report": rows}
-    beside = folder / f".{name}.{os.getpid()}.tmp"
-    try:
+    with atomic_file(folder / f"{name}.parquet") as beside:
         gwas.table.write_parquet(beside, metadata={"dxa_causal": json.dumps(about)})
-        os.replace(beside, folder / f"{name}.parquet")
-    finally:
-        beside.unlink(missing_ok=True)

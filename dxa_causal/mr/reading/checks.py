@@ -50,7 +50,7 @@ def scales(table: pl.DataFrame, file: str, counts: Counter[str], notes: list[str
     eaf = table["eaf"].drop_nulls()
     if eaf.len():
         over = int((eaf > 1).sum())
-        if over * 2 > eaf.len() and float(eaf.max()) <= 100:  # type: ignore[arg-type]
+        if over * 2 > eaf.len() and eaf.to_numpy().max() <= 100:
             raise SummaryStatisticsError(
                 f"{file}: effect-allele frequencies look like percentages ({over} of {eaf.len()} above 1, up to "
                 f"{eaf.to_numpy().max():g}); divide by 100"
@@ -60,11 +60,10 @@ def scales(table: pl.DataFrame, file: str, counts: Counter[str], notes: list[str
     if p.len() and over * 10 > p.len():
         raise SummaryStatisticsError(
             f"{file}: {over} of {p.len()} p-values are above 1, up to {p.to_numpy().max():g}; if the column "
-            f"holds -log10 p say "
-            "columns={'neg_log10_p': ...}"
+            "holds -log10 p say columns={'neg_log10_p': ...}"
         )
-    logs = table["neg_log10_p"].drop_nulls()
-    if logs.len() and float(logs.max()) <= 0 and float(logs.min()) < 0:  # type: ignore[arg-type]
+    logs = table["neg_log10_p"].drop_nulls().to_numpy()
+    if logs.size and logs.max() <= 0 and logs.min() < 0:
         notes.append("the column of -log10 p holds log10 p: its sign was turned")
         table = table.with_columns(-pl.col("neg_log10_p"))
     for name, wrong, text in (
@@ -120,7 +119,7 @@ def _say(gap: FloatArray, compared: int, counts: Counter[str], file: str) -> Non
         )
 
 
-def report(table: pl.DataFrame, counts: Counter[str], off_rows: dict[str, int] | None = None) -> pd.DataFrame:
+def report(table: pl.DataFrame, counts: Counter[str]) -> pd.DataFrame:
     """Count what is missing, invalid or doubled."""
     pair = pl.col("effect_allele"), pl.col("other_allele")
     checks = {
@@ -146,6 +145,6 @@ def report(table: pl.DataFrame, counts: Counter[str], off_rows: dict[str, int] |
         flag = table.select(check.fill_null(False).alias("x"))["x"]
         n = int(flag.sum())
         rows.append((name, n, int(flag.arg_max() or 0) + 1 if n else None))
-    rows += [(name, n, (off_rows or {}).get(name)) for name, n in counts.items()]
+    rows += [(name, n, None) for name, n in counts.items()]
     frame = pd.DataFrame(rows, columns=["check", "n", "first_row"])
     return frame.astype({"n": "int64", "first_row": "Int64"})

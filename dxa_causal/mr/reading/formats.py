@@ -414,9 +414,8 @@ def _refuse_incomplete(layout: Layout, header: Sequence[str], where: str) -> Non
         layout.notes.append("beta and se follow from z, n and eaf, in standard deviations of the trait")
     elif z_only and not need:
         raise SummaryStatisticsError(
-            f"{where} ({layout.format}) holds z only: without effect sizes Mendelian randomisation has no "
-            f"scale. With n and "
-            f"the effect-allele frequency they can be recovered; missing here: "
+            f"{where} ({layout.format}) holds z only: without effect sizes Mendelian randomisation has no scale. "
+            f"With n and the effect-allele frequency they can be recovered; missing here: "
             f"{' and '.join(w for w in ('n', 'eaf') if w not in has)}. The file has {listed(header)}"
         )
     elif not z_only:
@@ -438,8 +437,7 @@ def _refuse_incomplete(layout: Layout, header: Sequence[str], where: str) -> Non
         if "p_value" in has or "neg_log10_p" in has:
             message += (
                 " From beta and an unrounded two-sided p they follow as abs(beta) / scipy.stats.norm.isf(p / 2); "
-                "add them "
-                "as a column se and report it."
+                "add them as a column se and report it."
             )
     else:
         message += " Name the columns with columns={'beta': ..., 'se': ...}."

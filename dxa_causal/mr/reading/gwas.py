@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 import polars as pl
@@ -58,9 +57,6 @@ class GWAS:
         found = self.report[self.report["n"] > 0]
         title = f"{self.trait or 'GWAS'}: {self.n_variants:,} rows ({self.format}, build {self.build or 'unknown'})"
         return Summary(title, [found] if len(found) else [], self.notes)
-
-    def _with(self, **changes: Any) -> GWAS:
-        return replace(self, **changes)
 
     def __repr__(self) -> str:
         return str(self.summary())

@@ -10,6 +10,7 @@ import polars as pl
 
 from dxa_causal._core.errors import SummaryStatisticsError
 from dxa_causal.mr.reading.blocks import Block
+from dxa_causal.mr.reading.builds import CHROMOSOME_NAMES
 from dxa_causal.mr.reading.formats import Layout
 
 COLUMNS: dict[str, type[pl.DataType]] = {
@@ -35,7 +36,6 @@ class Rows:
     file: str
     study: str | None = None
     counts: Counter[str] = field(default_factory=Counter)
-    first_bad: dict[str, str] = field(default_factory=dict)
     traits: set[str] = field(default_factory=set)
 
     def read(self, block: Block) -> pl.DataFrame:
@@ -119,13 +119,11 @@ class Rows:
         bad = text.is_not_null() & number.is_null()
         if bad.any():
             where = str(text.filter(bad)[0])
-            self.first_bad.setdefault(names[0], where)
             if int(bad.sum()) * 2 > text.len() - text.null_count():
                 advice = "; decimal commas have to become points" if re.fullmatch(r"-?\d+,\d+", where) else ""
                 raise SummaryStatisticsError(
                     f"{self.file}: column {self.header[i]!r} must hold numbers ({names[0]}); most do not, first "
-                    f"{where!r}"
-                    f"{advice}"
+                    f"{where!r}{advice}"
                 )
             self.counts[f"{names[0]}: not a number"] += int(bad.sum())
         return number.alias(f"c{i}")
@@ -141,7 +139,6 @@ class Rows:
                     raise SummaryStatisticsError(
                         f"{self.file}: column {column!r} holds several studies "
                         f"({', '.join(sorted(self.traits)[:3])}, ...); "
-                        f""
                         f"read one at a time with study=({column!r}, value)"
                     )
         return raw
@@ -196,7 +193,7 @@ def standard(raw: pl.DataFrame, layout: Layout, counts: Counter[str]) -> pl.Data
         e["neg_log10_p"] = pl.when(pl.col("ln_p") < 0).then(-pl.col("ln_p") / _LN10).otherwise(-pl.col("ln_p").log10())
     e["neg_log10_p"] = e["neg_log10_p"].cast(pl.Float64)
     chromosome = e["chromosome"].cast(pl.String).str.strip_chars().str.replace(r"(?i)^chr", "")
-    e["chromosome"] = chromosome.replace({"23": "X", "24": "Y", "26": "MT", "M": "MT", "x": "X", "y": "Y"})
+    e["chromosome"] = chromosome.str.to_uppercase().replace(CHROMOSOME_NAMES)
     e["position"] = e["position"].cast(pl.Int64, strict=False)
     for allele in ("effect_allele", "other_allele"):
         e[allele] = e[allele].cast(pl.String).str.strip_chars().str.to_uppercase()

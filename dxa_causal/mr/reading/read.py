@@ -205,11 +205,10 @@ def _header(line: str, separator: str | None, file: str) -> tuple[str, list[str]
         hint = f"; it seems to be parted by {other[0]}: separator=" if other else ""
         raise SummaryStatisticsError(
             f"{file}: the header, read with {_SEPARATORS.get(separator, separator)} as delimiter, has only "
-            f"{len(names)} "
-            f"columns ({line[:80]!r}){hint}"
+            f"{len(names)} columns ({line[:80]!r}){hint}"
         )
     twice = sorted({n for n in names if names.count(n) > 1})
-    if twice and any(n for n in twice):
+    if any(twice):
         raise SummaryStatisticsError(f"{file}: the header names {', '.join(map(repr, twice[:3]))} more than once")
     return separator, names
 

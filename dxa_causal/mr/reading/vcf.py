@@ -13,6 +13,7 @@ from dxa_causal.mr.reading.builds import by_length, named
 from dxa_causal.mr.reading.formats import Layout
 from dxa_causal.mr.reading.parse import MISSING, standard
 
+TAB = b"\t"
 _FIELDS = {"ES": "beta", "SE": "se", "LP": "neg_log10_p", "AF": "eaf", "SS": "n"}
 
 
@@ -30,8 +31,7 @@ class VcfRows:
         if missing:
             raise SummaryStatisticsError(
                 f"{file}: FORMAT defines {', '.join(sorted(defined)) or 'nothing'}, not {' and '.join(missing)}: "
-                f"this VCF "
-                f"holds no effect sizes"
+                "this VCF holds no effect sizes"
             )
         self.file = file
         self.trait = names[9]
@@ -46,11 +46,13 @@ class VcfRows:
         """Return the block's rows in standard columns, in their order."""
         text = block.text.replace(b"\r\n", b"\n")
         lines = text.count(b"\n")
-        if text.count(b"\t") != 9 * lines:
+        if text.count(TAB) != 9 * lines:
             for i, line in enumerate(text.split(b"\n")[:-1]):
-                if line and line.count(b"\t") != 9:
+                if line and line.count(TAB) != 9:
                     cut = " (the file was probably cut short)" if block.last and i == lines - 1 else ""
-                    raise SummaryStatisticsError(self._ragged(block.line + i, line, cut))
+                    raise SummaryStatisticsError(
+                        f"{self.file}, line {block.line + i}: {line.count(TAB) + 1} fields where a GWAS-VCF has 10{cut}"
+                    )
         raw = (
             pl.scan_csv(
                 text,
@@ -69,9 +71,6 @@ class VcfRows:
             return standard(pl.DataFrame(), self.layout, self.counts)
         frame = pl.concat(parts, how="diagonal").sort("row").drop("row")
         return standard(frame, self.layout, self.counts)
-
-    def _ragged(self, at: int, line: bytes, cut: str) -> str:
-        return f"{self.file}, line {at}: {line.count(bytes([9])) + 1} fields where a GWAS-VCF has 10{cut}"
 
     def _one_format(self, part: pl.DataFrame, keys: str) -> pl.DataFrame:
         names = keys.split(":")
@@ -105,8 +104,8 @@ def _build(head: list[str]) -> str | None:
             if said and named(said.group(1)):
                 return named(said.group(1))
             length = re.search(r"ID=(?:chr)?1,.*length=(\d+)", line)
-            if length and by_length(int(length.group(1))):
-                return by_length(int(length.group(1)))
+            if length and (build := by_length(int(length.group(1)))):
+                return build
         elif line.startswith(("##reference", "##genome_build")):
             said = re.search(r"(?i)(grch3[78]|hg19|hg38|hg18|b37)", line)
             if said:

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dxa_causal._core.errors import OptionError
-from dxa_causal._core.rng import Seed, generator
+from dxa_causal._core.rng import Seed
 from dxa_causal.mr._kernels import constrained as kernel
 from dxa_causal.mr.estimator import Estimator, Row, Settings, refuse_correlated
 from dxa_causal.mr.harmonised import Harmonised
+from dxa_causal.mr.univariable.one_method import one_method
 
 if TYPE_CHECKING:
     from dxa_causal.mr.estimates import MREstimates
@@ -125,8 +126,6 @@ def cml(
     >>> cml(h, n=10_000).valid_variants()["cml_ma"].tolist()
     [True, True, True, False]
     """
-    from dxa_causal.mr.estimates import collect, seed_shown
-
     refuse_correlated(harmonised)
     if n is not None and not (math.isfinite(n) and n > 1):
         raise OptionError(f"n={n!r} must be a sample size above 1")
@@ -135,19 +134,16 @@ def cml(
     if random_starts < 0:
         raise OptionError(f"random_starts={random_starts!r} must not be negative")
     kind: Kind = "cml_bic" if not average else "cml_ma_dp" if perturbations else "cml_ma"
-    reason = FAMILY[kind]._replace(why_not=None if n is not None else _no_sample_size).reason(harmonised)
-    row = Row("effect")
-    if not reason:
-        size = _sample_size(harmonised) if n is None else float(n)
-        row = _row(
-            harmonised, generator(seed), n=size, average=average, perturbations=perturbations,
-            random_starts=random_starts,
-        )  # fmt: skip
-    call = (
-        f"mr.cml(harmonised, n={n!r}, average={average!r}, perturbations={perturbations}, "
-        f"random_starts={random_starts}, seed={seed_shown(seed)!r})"
-    )
-    return collect(harmonised, [(kind, reason, row)], call=call, seed=seed)
+
+    def rows(h: Harmonised, settings: Settings) -> list[Row]:
+        size = _sample_size(h) if n is None else float(n)
+        return [
+            _row(h, settings.rng, n=size, average=average, perturbations=perturbations, random_starts=random_starts)
+        ]
+
+    estimator = FAMILY[kind]._replace(rows=rows, why_not=None if n is not None else _no_sample_size)
+    options = {"n": n, "average": average, "perturbations": perturbations, "random_starts": random_starts}
+    return one_method(harmonised, kind, estimator, options, call="cml", seed=seed)
 
 
 def _rows(h: Harmonised, settings: Settings, *, average: bool, perturbations: int) -> list[Row]:

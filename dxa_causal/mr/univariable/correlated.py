@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
 from dxa_causal.mr._kernels.correlated import covariance, gls, maxlik
-from dxa_causal.mr.estimator import Estimator, Row
+from dxa_causal.mr.estimator import Model, Row, has_random_effects
 from dxa_causal.mr.harmonised import Harmonised
 
-Model = Literal["default", "fixed", "random"]
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -19,14 +16,10 @@ def _ld(h: Harmonised) -> FloatArray:
     return np.eye(h.n_variants) if h.ld is None else h.ld
 
 
-def _random(h: Harmonised, model: Model) -> bool:
-    return h.n_variants >= 4 if model == "default" else model == "random"
-
-
 def correlated_ivw(h: Harmonised, model: Model = "default") -> list[Row]:
     """Generalised least squares through the origin; `model` "default" widens from four variants on."""
     fit = gls(h.beta_exposure[:, None], h.beta_outcome, covariance(h.se_outcome, _ld(h)))
-    widen = fit.widen if _random(h, model) else 1.0
+    widen = fit.widen if has_random_effects(h, model) else 1.0
     return [Row("effect", float(fit.coef[0]), float(fit.cov[0, 0] ** 0.5) * widen, details={"q": fit.q})]
 
 
@@ -45,8 +38,5 @@ def correlated_egger(h: Harmonised) -> list[Row]:
 def correlated_maxlik(h: Harmonised, psi: float = 0.0, model: Model = "default") -> list[Row]:
     """Optimum of the profile likelihood; `psi` is the correlation of the two samples' errors."""
     fit = maxlik(h.beta_exposure, h.beta_outcome, h.se_exposure, h.se_outcome, _ld(h), psi)
-    widen = max(1.0, (fit.q / (h.n_variants - 1)) ** 0.5) if _random(h, model) and h.n_variants > 1 else 1.0
+    widen = max(1.0, (fit.q / (h.n_variants - 1)) ** 0.5) if has_random_effects(h, model) and h.n_variants > 1 else 1.0
     return [Row("effect", fit.estimate, fit.std_error * widen, details={"q": fit.q})]
-
-
-FAMILY: dict[str, Estimator] = {}

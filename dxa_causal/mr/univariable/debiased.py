@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dxa_causal._core.errors import OptionError
-from dxa_causal._core.rng import Seed, generator
+from dxa_causal._core.rng import Seed
 from dxa_causal.mr._kernels import debiased as kernel
 from dxa_causal.mr.estimator import Estimator, Row, Settings, refuse_correlated
 from dxa_causal.mr.harmonised import Harmonised
+from dxa_causal.mr.univariable.one_method import one_method
 
 if TYPE_CHECKING:
     from dxa_causal.mr.estimates import MREstimates
@@ -64,14 +65,19 @@ def _too_few_strong(h: Harmonised) -> str:
 
 
 def _pivw_row(
-    h: Harmonised, *, penalty: float = 1.0, overdispersion: bool = True, fieller: bool = False,
-    rng: np.random.Generator | None = None, n_draws: int = 1000,
-) -> Row:  # fmt: skip
+    h: Harmonised,
+    *,
+    penalty: float = 1.0,
+    overdispersion: bool = True,
+    fieller: tuple[np.random.Generator, int] | None = None,
+) -> Row:
+    """`fieller` is what its bootstrap draws from, and how often."""
     bx, by, sx, sy = _arrays(h)
     fit = kernel.pivw(bx, by, sx, sy, penalty=penalty, overdispersed=overdispersion)
     row = _row(fit)
-    if not fieller or rng is None:
+    if fieller is None:
         return row
+    rng, n_draws = fieller
     draws = kernel.fieller_draws(
         bx, sx, sy, beta=fit.estimate, tau2=fit.tau2, penalty=penalty, rng=rng, n_draws=n_draws
     )
@@ -116,13 +122,9 @@ def divw(harmonised: Harmonised, *, overdispersion: bool = True) -> MREstimates:
     >>> divw(h).estimates.round(4).tolist()
     [0.498]
     """
-    from dxa_causal.mr.estimates import collect
-
     refuse_correlated(harmonised)
-    call = f"mr.divw(harmonised, overdispersion={overdispersion!r})"
-    reason = FAMILY["divw"].reason(harmonised)
-    row = Row("effect") if reason else _divw_row(harmonised, overdispersion=overdispersion)
-    return collect(harmonised, [("divw", reason, row)], call=call)
+    estimator = FAMILY["divw"]._replace(rows=lambda h, settings: [_divw_row(h, overdispersion=overdispersion)])
+    return one_method(harmonised, "divw", estimator, {"overdispersion": overdispersion}, call="divw")
 
 
 def pivw(
@@ -169,25 +171,17 @@ def pivw(
     >>> bool(abs(pivw(h).estimates[0] - divw(h).estimates[0]) < 0.01)
     True
     """
-    from dxa_causal.mr.estimates import collect, seed_shown
-
     refuse_correlated(harmonised)
     if not (math.isfinite(penalty) and penalty >= 0):
         raise OptionError(f"penalty={penalty!r} must be zero or a positive number; 1 is usual")
-    if n_draws < 2:
-        raise OptionError(f"n_draws={n_draws!r} must be at least 2; 1000 is usual")
-    call = (
-        f"mr.pivw(harmonised, penalty={penalty!r}, overdispersion={overdispersion!r}, fieller={fieller!r}, "
-        f"n_draws={n_draws}, seed={seed_shown(seed)!r})"
-    )
-    reason = FAMILY["pivw"].reason(harmonised)
-    row = Row("effect")
-    if not reason:
-        row = _pivw_row(
-            harmonised, penalty=penalty, overdispersion=overdispersion, fieller=fieller, rng=generator(seed),
-            n_draws=n_draws,
-        )  # fmt: skip
-    return collect(harmonised, [("pivw", reason, row)], call=call, seed=seed)
+
+    def rows(h: Harmonised, settings: Settings) -> list[Row]:
+        drawn = (settings.rng, settings.n_draws) if fieller else None
+        return [_pivw_row(h, penalty=penalty, overdispersion=overdispersion, fieller=drawn)]
+
+    options = {"penalty": penalty, "overdispersion": overdispersion, "fieller": fieller, "n_draws": n_draws}
+    estimator = FAMILY["pivw"]._replace(rows=rows)
+    return one_method(harmonised, "pivw", estimator, options, call="pivw", seed=seed, n_draws=n_draws)
 
 
 def _divw(h: Harmonised, settings: Settings) -> list[Row]:

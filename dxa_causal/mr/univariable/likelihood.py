@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dxa_causal._core.errors import OptionError
 from dxa_causal._core.options import check_option
 from dxa_causal.mr._kernels.profile import profile_maximum
-from dxa_causal.mr.estimator import Estimator, Row, Settings, check_harmonised
+from dxa_causal.mr.estimator import Estimator, Model, Row, Settings, check_harmonised, check_psi, has_random_effects
 from dxa_causal.mr.harmonised import Harmonised
+from dxa_causal.mr.univariable.correlated import correlated_maxlik
 from dxa_causal.mr.univariable.one_method import one_method
 
 if TYPE_CHECKING:
     from dxa_causal.mr.estimates import MREstimates
-
-Model = Literal["default", "fixed", "random"]
-_RANDOM_FROM = 4  # variants from which "default" means random effects, as MendelianRandomization
 
 
 def _uwr(h: Harmonised, settings: Settings) -> list[Row]:
@@ -33,8 +30,6 @@ def _uwr(h: Harmonised, settings: Settings) -> list[Row]:
 def _rows(h: Harmonised, *, model: Model, psi: float) -> list[Row]:
     from scipy.special import chdtrc
 
-    from dxa_causal.mr.univariable.correlated import correlated_maxlik
-
     if h.correlated:
         return correlated_maxlik(h, psi, model)
 
@@ -43,9 +38,15 @@ def _rows(h: Harmonised, *, model: Model, psi: float) -> list[Row]:
         return []
     df = h.n_variants - 1
     sigma = (fit.q / df) ** 0.5
-    random = model == "random" or (model == "default" and h.n_variants >= _RANDOM_FROM)
     details = {"q": fit.q, "q_df": float(df), "q_p_value": float(chdtrc(df, fit.q)), "sigma": sigma}
-    return [Row("effect", fit.estimate, fit.std_error * (max(1.0, sigma) if random else 1.0), details=details)]
+    return [
+        Row(
+            "effect",
+            fit.estimate,
+            fit.std_error * (max(1.0, sigma) if has_random_effects(h, model) else 1.0),
+            details=details,
+        )
+    ]
 
 
 def _unbounded(h: Harmonised, psi: float = 0.0) -> str:
@@ -110,8 +111,7 @@ def maxlik(harmonised: Harmonised, *, model: Model = "default", psi: float = 0.0
     """
     check_harmonised(harmonised)
     check_option("model", model, Model)
-    if not -1 < psi < 1:
-        raise OptionError(f"psi={psi!r} must lie between -1 and 1: the correlation of the errors of the two effects")
+    check_psi(psi)
     estimator = Estimator(
         FAMILY["maxlik"].label,
         lambda h, settings: _rows(h, model=model, psi=psi),

@@ -11,6 +11,7 @@ from dxa_causal._core.errors import OptionError
 from dxa_causal.mr._kernels.mixture import mixture, pieces, subset_log_density
 from dxa_causal.mr.estimator import Convention, Estimator, Row, Settings, refuse_correlated
 from dxa_causal.mr.harmonised import Harmonised
+from dxa_causal.mr.univariable.one_method import one_method
 
 if TYPE_CHECKING:
     from dxa_causal.mr.estimates import MREstimates
@@ -118,15 +119,12 @@ def conmix(
     >>> conmix(h).valid_variants()["conmix"].tolist()
     [True, True, True, False]
     """
-    from dxa_causal.mr.estimates import collect
-
     refuse_correlated(harmonised)
     if not psi >= 0:
         raise OptionError(f"psi={psi!r} must be 0 (chosen from the data) or positive")
-    reason = FAMILY["conmix"].reason(harmonised)
-    row = Row("effect") if reason else _conmix(harmonised, psi, step, low, high, convention)
-    call = f"mr.conmix(harmonised, psi={psi!r}, step={step!r}, low={low!r}, high={high!r}, convention={convention!r})"
-    return collect(harmonised, [("conmix", reason, row)], call=call)
+    estimator = FAMILY["conmix"]._replace(rows=lambda h, settings: [_conmix(h, psi, step, low, high, convention)])
+    options = {"psi": psi, "step": step, "low": low, "high": high, "convention": convention}
+    return one_method(harmonised, "conmix", estimator, options, call="conmix")
 
 
 def _hetpen(h: Harmonised, prior: float, step: float, low: float | None, high: float | None) -> Row:
@@ -179,15 +177,12 @@ def hetpen(
     >>> hetpen(h).tidy()["estimate"].round(2).tolist()
     [0.51]
     """
-    from dxa_causal.mr.estimates import collect
-
     refuse_correlated(harmonised)
     if not 0 < prior < 1:
         raise OptionError(f"prior={prior!r} must lie strictly between 0 and 1")
-    reason = FAMILY["hetpen"].reason(harmonised)
-    row = Row("effect") if reason else _hetpen(harmonised, prior, step, low, high)
-    call = f"mr.hetpen(harmonised, prior={prior!r}, low={low!r}, high={high!r}, step={step!r})"
-    return collect(harmonised, [("hetpen", reason, row)], call=call)
+    estimator = FAMILY["hetpen"]._replace(rows=lambda h, settings: [_hetpen(h, prior, step, low, high)])
+    options = {"prior": prior, "low": low, "high": high, "step": step}
+    return one_method(harmonised, "hetpen", estimator, options, call="hetpen")
 
 
 def _too_many(h: Harmonised) -> str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dxa_causal._core.errors import OptionError
-from dxa_causal._core.rng import Seed
+from dxa_causal._core.rng import Seed, generator
 from dxa_causal.mr.estimator import Estimator, Row, Settings
 from dxa_causal.mr.harmonised import Harmonised
 
@@ -35,6 +33,6 @@ def one_method(
     reason = estimator.reason(h)
     rows = [Row("effect")]
     if not reason:
-        rows = estimator.rows(h, Settings(np.random.default_rng(seed), n_draws, "mendelianrandomization"))
+        rows = estimator.rows(h, Settings(generator(seed), n_draws, "mendelianrandomization"))
     shown = "".join(f", {name}={value!r}" for name, value in options.items())
     return collect(h, [(method, reason, row) for row in rows], call=f"mr.{call}(harmonised{shown})", seed=seed)

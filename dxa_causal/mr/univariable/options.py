@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from dxa_causal._core.errors import OptionError
 from dxa_causal._core.options import check_option
 from dxa_causal._core.rng import Seed
-from dxa_causal.mr.estimator import check_harmonised, refuse_correlated
+from dxa_causal.mr.estimator import Model, check_harmonised, check_psi, refuse_correlated
 from dxa_causal.mr.harmonised import Harmonised
 from dxa_causal.mr.univariable import medians
 from dxa_causal.mr.univariable.correlated import correlated_egger, correlated_ivw
 from dxa_causal.mr.univariable.one_method import one_method
-from dxa_causal.mr.univariable.robust import Distribution, Model, Weights, regression_estimator
+from dxa_causal.mr.univariable.robust import Distribution, Weights, regression_estimator
 
 if TYPE_CHECKING:
     from dxa_causal.mr.estimates import MREstimates
@@ -108,8 +107,7 @@ def ivw(
     check_option("model", model, Model)
     check_option("weights", weights, Weights)
     check_option("distribution", distribution, Distribution)
-    if not -1 < psi < 1:
-        raise OptionError(f"psi={psi!r} must lie between -1 and 1: the correlation of the errors of the two effects")
+    check_psi(psi)
     plain = not robust and not penalised and weights == "simple" and distribution == "normal"
     if not plain:
         refuse_correlated(harmonised)

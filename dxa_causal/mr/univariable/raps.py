@@ -8,6 +8,7 @@ from dxa_causal._core.options import check_option
 from dxa_causal.mr._kernels.raps import raps as fit_raps
 from dxa_causal.mr.estimator import Estimator, Row, Settings, refuse_correlated
 from dxa_causal.mr.harmonised import Harmonised
+from dxa_causal.mr.univariable.one_method import one_method
 
 if TYPE_CHECKING:
     from dxa_causal.mr.estimates import MREstimates
@@ -62,14 +63,11 @@ def raps(harmonised: Harmonised, *, loss: Loss = "huber", overdispersion: bool =
     >>> raps(h, loss="l2", overdispersion=False).estimates.round(3).tolist()
     [0.496]
     """
-    from dxa_causal.mr.estimates import collect
-
     refuse_correlated(harmonised)
     check_option("loss", loss, Loss)
-    call = f"mr.raps(harmonised, loss={loss!r}, overdispersion={overdispersion!r})"
-    reason = FAMILY["raps"].reason(harmonised)
-    row = Row("effect") if reason else _row(harmonised, loss=loss, overdispersion=overdispersion)
-    return collect(harmonised, [("raps", reason, row)], call=call)
+    estimator = FAMILY["raps"]._replace(rows=lambda h, settings: [_row(h, loss=loss, overdispersion=overdispersion)])
+    options = {"loss": loss, "overdispersion": overdispersion}
+    return one_method(harmonised, "raps", estimator, options, call="raps")
 
 
 def _rows(h: Harmonised, settings: Settings) -> list[Row]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dxa_causal.mr._kernels.regression import egger, ivw
-from dxa_causal.mr.estimator import Estimator, Row, Settings
+from dxa_causal.mr.estimator import Estimator, Row, Settings, has_random_effects
 from dxa_causal.mr.harmonised import Harmonised
-
-_RANDOM_FROM = 4  # below, MendelianRandomization holds the effect fixed
+from dxa_causal.mr.univariable.correlated import correlated_egger, correlated_ivw
 
 
 def _not_one(h: Harmonised) -> str:
@@ -29,12 +28,10 @@ def _ivw(widen: Callable[[float], float]) -> Callable[[Harmonised, Settings], li
 
 
 def _ivw_or_correlated(h: Harmonised, settings: Settings) -> list[Row]:
-    from dxa_causal.mr.univariable.correlated import correlated_ivw
-
     by_convention = settings.convention == "mendelianrandomization"
     if h.correlated:
         return correlated_ivw(h, "default" if by_convention else "random")
-    fixed = by_convention and h.n_variants < _RANDOM_FROM
+    fixed = by_convention and not has_random_effects(h, "default")
     return _ivw(lambda sigma: 1.0 if fixed else max(1.0, sigma))(h, settings)
 
 
@@ -45,8 +42,6 @@ def _all_of_one_size(h: Harmonised) -> str:
 
 
 def _egger(h: Harmonised, settings: Settings) -> list[Row]:
-    from dxa_causal.mr.univariable.correlated import correlated_egger
-
     if h.correlated:
         return correlated_egger(h)
     fit = egger(h.beta_exposure, h.beta_outcome, h.se_outcome)

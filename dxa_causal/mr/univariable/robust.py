@@ -10,15 +10,13 @@ import numpy.typing as npt
 
 from dxa_causal.mr._kernels.mm_regression import MMEstimate, mm_regression
 from dxa_causal.mr._kernels.weighted import weighted_regression
-from dxa_causal.mr.estimator import Estimator, Row, Settings
+from dxa_causal.mr.estimator import Estimator, Model, Row, Settings, has_random_effects
 from dxa_causal.mr.harmonised import Harmonised
 from dxa_causal.mr.univariable.wider import WiderLimits
 
 FloatArray = npt.NDArray[np.float64]
-Model = Literal["default", "fixed", "random"]
 Weights = Literal["simple", "delta"]
 Distribution = Literal["normal", "t"]
-_RANDOM_FROM = 4  # variants from which "default" means random effects, as MendelianRandomization
 _PENALTY = {"simple": 100.0, "delta": 20.0}
 
 
@@ -62,7 +60,7 @@ def regression_rows(
         fit = _fit(design, y, w, robust=robust)
         if fit is None:  # why_not has said so
             return []
-        random = intercept or model == "random" or (model == "default" and n >= _RANDOM_FROM)
+        random = intercept or has_random_effects(h, model)
         std_errors = fit.std_errors / (min(1.0, fit.scale) if random else fit.scale)
         df = n - p
         # the robust scale stands for the residuals in IVW, not in MR-Egger: as MendelianRandomization
