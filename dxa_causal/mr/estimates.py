@@ -166,7 +166,8 @@ def estimate(
         "penalised_mode", "sign", "ivw_penalised", "ivw_robust",
         "ivw_robust_penalised", "egger_penalised", "egger_robust",
         "egger_robust_penalised", "raps", "conmix", "lasso", "hetpen", "divw",
-        "adivw", "pivw", "cml_ma", "cml_bic", "cml_ma_dp". When omitted, Wald
+        "adivw", "pivw", "cml_ma", "cml_bic", "cml_ma_dp", "clr", "ar", "k",
+        "pc_gmm". When omitted, Wald
         ratio, IVW, Egger and medians as far as they apply. A method named
         here that does not apply gives a row of nan with its reason.
         :func:`dxa_causal.mr.assumptions` says what each assumes.

@@ -9,6 +9,7 @@ from dxa_causal.mr.univariable import (
     allele_coding,
     constrained,
     debiased,
+    joint,
     lasso,
     likelihood,
     medians,
@@ -55,6 +56,10 @@ Method = Literal[
     "cml_ma",
     "cml_bic",
     "cml_ma_dp",
+    "clr",
+    "ar",
+    "k",
+    "pc_gmm",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
 USUAL: tuple[Method, ...] = METHODS[:8]  # asked for when none is named
@@ -63,6 +68,7 @@ ESTIMATORS: dict[str, Estimator] = {
     name: estimator
     for family in (
         regression, medians, likelihood, allele_coding, modes, robust, raps, mixture, lasso, debiased, constrained,
+        joint,
     )
     for name, estimator in family.FAMILY.items()
 }  # fmt: skip

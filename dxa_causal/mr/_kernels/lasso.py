@@ -10,10 +10,13 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def residual_design(bx: FloatArray, by: FloatArray, sy: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Design and outcome with the causal effect projected out: (I - P) S^(-1/2) and (I - P) S^(-1/2) by."""
-    u = bx / sy
-    u = u / np.linalg.norm(u)
-    project = np.eye(bx.size) - np.outer(u, u)
+    """Design and outcome with the causal effects projected out: (I - P) S^(-1/2) and (I - P) S^(-1/2) by.
+
+    bx (n, k). The columns' standard deviations, by which the penalty is scaled,
+    depend on how the variants are coded: all have to raise one exposure.
+    """
+    basis = np.linalg.qr(bx / sy[:, None])[0]
+    project = np.eye(by.size) - basis @ basis.T
     return project / sy, project @ (by / sy)
 
 
@@ -40,14 +43,15 @@ def paths(x: FloatArray, y: FloatArray, penalties: FloatArray) -> FloatArray:
 def chosen(valid: BoolArray, bx: FloatArray, by: FloatArray, sy: FloatArray, jump: float) -> int:
     """Place on the rising path where heterogeneity of the valid variants jumps; the last place if it never does.
 
-    `valid` (m, n). Stops before the first step that lifts the residual standard
-    error above 1 and by more than `jump` over the number of valid variants.
+    `valid` (m, n), bx (n, k). Stops before the first step that lifts the residual
+    standard error above 1 and by more than `jump` over the number of valid variants.
     """
-    w = 1.0 / sy**2
-    xx, xy, yy = valid @ (w * bx**2), valid @ (w * bx * by), valid @ (w * by**2)
+    k = bx.shape[1]
     size = valid.sum(axis=1)
-    usable = np.flatnonzero(size > 1)
-    q = np.maximum(yy[usable] - xy[usable] ** 2 / xx[usable], 0.0)
-    rse = np.sqrt(q / (size[usable] - 1))
+    usable = np.flatnonzero(size > k)
+    w = valid[usable] / sy**2
+    xx, xy, yy = np.einsum("mn,nk,nl->mkl", w, bx, bx), np.einsum("mn,nk,n->mk", w, bx, by), w @ by**2
+    explained = np.einsum("mk,mk->m", xy, np.linalg.solve(xx, xy[..., None])[..., 0])
+    rse = np.sqrt(np.maximum(yy - explained, 0.0) / (size[usable] - k))
     jumps = np.flatnonzero((rse[1:] > 1.0) & (np.diff(rse) > jump / size[usable][1:]))
     return int(usable[jumps[0]] if jumps.size else usable[-1])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,8 @@ FloatArray = npt.NDArray[np.float64]
 _C_SCALE = 1.54764  # breakdown point one half
 _C_COEFFICIENTS = 4.685061  # 95 % efficiency under normal errors
 _BREAKDOWN = 0.5
-_MOST_STARTS = 2000
+_MOST_STARTS = 4000
+_ILL_CONDITIONED = 1e7
 _REFINED = 10
 _STEPS = 500
 _TOLERANCE = 1e-12
@@ -66,22 +69,19 @@ def _s_estimate(design: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
 
 
 def _starts(design: FloatArray, y: FloatArray) -> FloatArray:
-    """Exact fits to p points: every point or pair, or an even share of the pairs when there are many."""
+    """Exact fits to p points: every point or set of p, or an even share of the sets when there are many."""
     n, p = design.shape
     if p == 1:
         nonzero = design[:, 0] != 0
         return (y[nonzero] / design[nonzero, 0])[:, None]
-    i, j = np.triu_indices(n, 1)
-    if i.size > _MOST_STARTS:
-        keep = np.random.default_rng(0).choice(i.size, _MOST_STARTS, replace=False)  # the same pairs every time
-        i, j = i[keep], j[keep]
-    (a, b), (c, d) = (design[i, 0], design[i, 1]), (design[j, 0], design[j, 1])
-    det = a * d - b * c
-    apart = np.abs(det) > 1e-7 * (np.abs(a * d) + np.abs(b * c))
-    i, j, det = i[apart], j[apart], det[apart]
-    first = (y[i] * design[j, 1] - design[i, 1] * y[j]) / det
-    second = (design[i, 0] * y[j] - design[j, 0] * y[i]) / det
-    return np.column_stack([first, second])
+    if math.comb(n, p) <= _MOST_STARTS:
+        subsets = np.array(list(combinations(range(n), p)))
+    else:  # the same sets every time
+        subsets = np.argsort(np.random.default_rng(0).random((_MOST_STARTS, n)), axis=1)[:, :p]
+    part = design[subsets]
+    apart = np.linalg.cond(part) < _ILL_CONDITIONED
+    starts: FloatArray = np.linalg.solve(part[apart], y[subsets][apart][..., None])[..., 0]
+    return starts
 
 
 def _refine(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import SummaryStatisticsError
+from dxa_causal.genotypes.linkage import check_correlation, refuse_indefinite
 from dxa_causal.mr.harmonised import variant_names, vector
 from dxa_causal.results import Summary, read_only
 
@@ -27,6 +28,11 @@ class MultivariableHarmonised:
     exposures : tuple of str
         Names of the k exposures.
     variant : (n,) ndarray of str
+    n_exposures : (k,) ndarray
+        Sample sizes; nan where unknown.
+    n_outcome : float
+    ld : (n, n) ndarray or None
+        Correlations of the variants; None for independent ones.
     outcome : str
     """
 
@@ -37,6 +43,9 @@ class MultivariableHarmonised:
     se_outcome: FloatArray
     exposures: tuple[str, ...]
     variant: npt.NDArray[np.object_]
+    n_exposures: FloatArray
+    n_outcome: float
+    ld: FloatArray | None = None
     outcome: str = "outcome"
 
     @classmethod
@@ -50,6 +59,10 @@ class MultivariableHarmonised:
         exposures: Any = None,
         variant: Any = None,
         p_exposures: npt.ArrayLike | None = None,
+        ld: npt.ArrayLike | None = None,
+        n_exposures: npt.ArrayLike | None = None,
+        n_outcome: float | None = None,
+        outcome: str = "outcome",
     ) -> MultivariableHarmonised:
         """Take effects that already belong to the same alleles.
 
@@ -65,6 +78,12 @@ class MultivariableHarmonised:
         p_exposures : (n, k) array_like, optional
             p-values, for ``instrument_specific``; from the z statistics when
             omitted.
+        ld : (n, n) array_like, optional
+            Signed correlations of the variants, in their order and coding.
+        n_exposures : float or (k,) array_like, optional
+            Sample sizes of the exposures' studies.
+        n_outcome : float, optional
+        outcome : str
 
         Raises
         ------
@@ -104,12 +123,30 @@ class MultivariableHarmonised:
             se_outcome=read_only(vector("se_outcome", se_outcome, size=y.size, positive=True)),
             exposures=tuple(names),
             variant=variant_names(variant, y.size),
+            n_exposures=read_only(_sizes("n_exposures", n_exposures, beta.shape[1])),
+            n_outcome=float(_sizes("n_outcome", n_outcome, 1)[0]),
+            ld=None if ld is None else read_only(refuse_indefinite(check_correlation(ld, y.size))),
+            outcome=outcome,
         )
 
     @property
     def n_variants(self) -> int:
         """Number of variants."""
         return self.beta_outcome.size
+
+    @property
+    def correlated(self) -> bool:
+        """Whether `ld` was given and is not zero off the diagonal."""
+        return self.ld is not None and bool(np.any(self.ld != np.eye(self.n_variants)))
+
+    @property
+    def correlations(self) -> FloatArray:
+        """Of the variants: `ld`, or the identity."""
+        return np.eye(self.n_variants) if self.ld is None else self.ld
+
+    def coding(self, exposure: int) -> FloatArray:
+        """Sign of every variant (n,) that makes it raise this exposure (from 0)."""
+        return np.where(self.beta_exposures[:, exposure] < 0, -1.0, 1.0)
 
     def summary(self) -> Summary:
         """Print the numbers of variants and exposures."""
@@ -121,6 +158,18 @@ class MultivariableHarmonised:
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def _sizes(name: str, value: Any, size: int) -> FloatArray:
+    if value is None:
+        return np.full(size, np.nan)
+    array = np.array(value, dtype=np.float64)
+    array = np.full(size, float(array)) if array.ndim == 0 else array
+    if array.shape != (size,) or not (np.isfinite(array) & (array > 0)).all():
+        raise SummaryStatisticsError(
+            f"{name} must be one positive number{f' or {size} of them' if size > 1 else ''}; it is {value!r}"
+        )
+    return array
 
 
 def _matrix(name: str, values: Any, n: int, *, k: int | None = None, positive: bool = False) -> FloatArray:

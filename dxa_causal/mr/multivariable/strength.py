@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import SummaryStatisticsError
+from dxa_causal._core.options import check_option
+from dxa_causal.mr._kernels.joint_effects import joint_exposures
 from dxa_causal.mr._kernels.multivariable import contrast_variance, weighted
 from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
 from dxa_causal.results import HypothesisTest, NotApplicable
@@ -14,7 +18,12 @@ from dxa_causal.results import HypothesisTest, NotApplicable
 FloatArray = npt.NDArray[np.float64]
 
 
-def conditional_f(harmonised: MultivariableHarmonised, *, correlation: npt.ArrayLike | None = None) -> pd.DataFrame:
+def conditional_f(
+    harmonised: MultivariableHarmonised,
+    *,
+    correlation: npt.ArrayLike | None = None,
+    convention: Literal["mvmr", "mendelianrandomization"] = "mvmr",
+) -> pd.DataFrame:
     r"""Conditional F statistic of every exposure: below 10 the instruments are weak for it.
 
     Parameters
@@ -24,6 +33,9 @@ def conditional_f(harmonised: MultivariableHarmonised, *, correlation: npt.Array
         Of the errors of the exposures' effects, from overlapping samples:
         their phenotypic correlation. Zero when omitted, which is right for
         separate samples.
+    convention : {"mvmr", "mendelianrandomization"}
+        The latter takes the variants' joint effects, given `ld` and the sample
+        sizes, and divides by n - k + 1.
 
     Returns
     -------
@@ -33,14 +45,20 @@ def conditional_f(harmonised: MultivariableHarmonised, *, correlation: npt.Array
     Raises
     ------
     SummaryStatisticsError
-        `correlation` is not a correlation matrix of the exposures.
+        `correlation` is not a correlation matrix of the exposures, or
+        "mendelianrandomization" without sample sizes of the exposures.
 
     Notes
     -----
     :math:`F_k = n^{-1} \sum_j (x_{jk} - x_{j,-k}' \delta)^2 / s_{jk}^2` with
     :math:`\delta` from the unweighted regression of :math:`x_k` on the other
     exposures' effects and :math:`s_{jk}^2` the variance of the numerator's
-    root. Divided by n as R's MVMR does, not by n - k + 1.
+    root. Divided by n as R's MVMR does, not by n - k + 1. With
+    "mendelianrandomization" numerator and variance are those of the joint
+    effects (see "gmm" in :func:`mvmr`) and their full covariance. The R package
+    goes on to minimise over :math:`\delta`, and its optimiser stops where it
+    started or soon after; the true minimum is one and the same number for every
+    exposure, so cannot say which of them is weak, and is not taken here.
 
     References
     ----------
@@ -55,15 +73,26 @@ def conditional_f(harmonised: MultivariableHarmonised, *, correlation: npt.Array
     >>> conditional_f(mh)["statistic"].round(1).tolist()
     [50.0, 34.5]
     """
-    h, error = harmonised, _correlation(correlation, len(harmonised.exposures))
+    check_option("convention", convention, ("mvmr", "mendelianrandomization"))
+    h, size = harmonised, len(harmonised.exposures)
+    error = with_outcome(correlation, size)[:size, :size]
+    if convention == "mvmr":
+        effects = h.beta_exposures
+    elif np.isnan(h.n_exposures).any():
+        raise SummaryStatisticsError("convention='mendelianrandomization' needs n_exposures in from_arrays")
+    else:
+        joint = joint_exposures(h.beta_exposures, h.se_exposures, h.n_exposures, h.correlations, error)
+        effects = joint.effects
     found = []
-    for k in range(len(h.exposures)):
-        others = np.delete(np.arange(len(h.exposures)), k)
-        x = h.beta_exposures[:, others]
-        delta = np.linalg.lstsq(x, h.beta_exposures[:, k], rcond=None)[0]
-        direction = np.insert(-delta, k, 1.0)
-        variance = contrast_variance(h.se_exposures, direction, error)
-        found.append(float(np.mean((h.beta_exposures @ direction) ** 2 / variance)))
+    for k in range(size):
+        others = np.delete(np.arange(size), k)
+        direction = np.insert(-np.linalg.lstsq(effects[:, others], effects[:, k], rcond=None)[0], k, 1.0)
+        gap = effects @ direction
+        if convention == "mvmr":
+            found.append(float(np.mean(gap**2 / contrast_variance(h.se_exposures, direction, error))))
+        else:
+            cov = np.einsum("i,j,ijab->ab", direction, direction, joint.cov)
+            found.append(float(gap @ np.linalg.solve(cov, gap)) / (h.n_variants - size + 1))
     return pd.DataFrame({"term": h.exposures, "statistic": found, "n_variants": h.n_variants})
 
 
@@ -108,7 +137,8 @@ def q_a(
     """
     from scipy.special import chdtrc
 
-    h, error = harmonised, _correlation(correlation, len(harmonised.exposures))
+    h, size = harmonised, len(harmonised.exposures)
+    error = with_outcome(correlation, size)[:size, :size]
     df = h.n_variants - len(h.exposures) - 1
     if df < 1:
         least = len(h.exposures) + 2
@@ -119,14 +149,19 @@ def q_a(
     return HypothesisTest(q, float(df), float(chdtrc(df, q)), "Q_A", "no variant has a direct effect of its own")
 
 
-def _correlation(given: npt.ArrayLike | None, k: int) -> FloatArray:
+def with_outcome(given: npt.ArrayLike | None, k: int) -> FloatArray:
+    """Correlation (k + 1, k + 1) of the errors of k exposures and the outcome, checked; zero where not given."""
     if given is None:
-        return np.eye(k)
+        return np.eye(k + 1)
     matrix = np.array(given, dtype=np.float64)
-    if matrix.shape != (k, k) or not np.allclose(matrix, matrix.T) or not np.allclose(np.diag(matrix), 1.0):
+    square = matrix.shape in ((k, k), (k + 1, k + 1))
+    if not square or not np.allclose(matrix, matrix.T) or not np.allclose(np.diag(matrix), 1.0):
         raise SummaryStatisticsError(
-            f"correlation must be {k} by {k}, symmetric, with 1 on the diagonal; its shape is {matrix.shape}"
+            f"correlation must be {k} by {k} (or {k + 1}, the outcome last), symmetric, with 1 on the diagonal; its "
+            f"shape is {matrix.shape}"
         )
     if np.linalg.eigvalsh(matrix)[0] < -1e-10:
         raise SummaryStatisticsError("correlation is not positive semi-definite: no such correlations exist")
-    return matrix
+    whole = np.eye(k + 1)
+    whole[: len(matrix), : len(matrix)] = matrix
+    return whole

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 def _lasso(h: Harmonised, lambda_: float | None) -> tuple[str, Row]:
     from scipy.stats import chi2
 
-    bx, by, sy = h.beta_exposure, h.beta_outcome, h.se_outcome
-    x, y = residual_design(bx, by, sy)
+    sign = np.where(h.beta_exposure < 0, -1.0, 1.0)
+    bx, by, sy = h.beta_exposure * sign, h.beta_outcome * sign, h.se_outcome
+    x, y = residual_design(bx[:, None], by, sy)
     path = default_path(x, y) if lambda_ is None else np.array([lambda_])
     valid = paths(x, y, path) == 0.0
     if valid.sum(axis=1).max() < 2:
         return f"fewer than two variants have no direct effect at lambda_={lambda_!r}; raise it", Row("effect")
-    place = chosen(valid, bx, by, sy, float(chi2.ppf(0.95, 1)))
+    place = chosen(valid, bx[:, None], by, sy, float(chi2.ppf(0.95, 1)))
     keep = valid[place]
     fit = ivw(bx[keep], by[keep], sy[keep])
     details = {"lambda": float(path[place]), "n_valid": float(keep.sum())}

@@ -1,0 +1,101 @@
+"""Tests that hold however weak the instruments are: Anderson-Rubin, Kleibergen's K, conditional likelihood ratio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from dxa_causal.mr._kernels.joint_effects import Joint
+
+FloatArray = npt.NDArray[np.float64]
+_GRID = 2001  # places at which a test is looked at before its limits are found
+_NODES = 200
+
+
+class Statistics(NamedTuple):
+    """At each hypothesised effect: how far the outcome is from it (s), how strong the instruments are (r), both."""
+
+    ss: FloatArray
+    rr: FloatArray
+    sr: FloatArray
+
+
+def statistics(x: Joint, y: Joint, theta: FloatArray) -> Statistics:
+    """Squares and product of the two independent vectors that hold all the data say about `theta` (m,)."""
+    precision_x, precision_y = (np.asarray(np.linalg.inv(j.cov), dtype=np.float64) for j in (x, y))
+    t = theta[:, None]
+    s = _whitened(y.cov + t[..., None] ** 2 * x.cov, y.effect - t * x.effect)
+    r = _whitened(precision_x + t[..., None] ** 2 * precision_y, precision_x @ x.effect + t * (precision_y @ y.effect))
+    return Statistics(*(np.einsum("mk,mk->m", a, b) for a, b in ((s, s), (r, r), (s, r))))
+
+
+def _whitened(cov: FloatArray, vector: FloatArray) -> FloatArray:
+    """Inverse symmetric square root of each covariance times its vector."""
+    value, axes = np.linalg.eigh(cov)
+    along = np.einsum("mab,ma->mb", axes, vector) / np.sqrt(value)
+    found: FloatArray = np.einsum("mab,mb->ma", axes, along)
+    return found
+
+
+def anderson_rubin(f: Statistics, k: int) -> FloatArray:
+    """p-values: chi-square with k df."""
+    from scipy.special import chdtrc
+
+    found: FloatArray = chdtrc(k, f.ss)
+    return found
+
+
+def kleibergen(f: Statistics, k: int) -> FloatArray:
+    """p-values: chi-square with 1 df."""
+    from scipy.special import chdtrc
+
+    found: FloatArray = chdtrc(1, f.sr**2 / f.rr)
+    return found
+
+
+def likelihood_ratio(f: Statistics, k: int) -> FloatArray:
+    r"""p-values given r'r, by Andrews, Moreira and Stock's integral over the angle between s and r.
+
+    P(LR > m) = 1 - 2 K int_0^1 F_k((r + m) / (1 + r u^2 / m)) (1 - u^2)^((k - 3) / 2) du, u = sin(angle).
+    """
+    from scipy.special import chdtr, chdtrc, gammaln
+
+    m = (f.ss - f.rr + np.sqrt(np.maximum((f.ss + f.rr) ** 2 - 4 * (f.ss * f.rr - f.sr**2), 0.0))) / 2
+    m = np.maximum(m, 1e-300)
+    if k == 1:
+        one: FloatArray = chdtrc(1, m)
+        return one
+    node, weight = np.polynomial.legendre.leggauss(_NODES)
+    angle, weight = (node + 1) * np.pi / 4, weight * np.pi / 4
+    total = (f.rr + m)[:, None] / (1 + (f.rr / m)[:, None] * np.sin(angle) ** 2)
+    constant = np.exp(gammaln(k / 2) - gammaln((k - 1) / 2)) / np.sqrt(np.pi)
+    found: FloatArray = 1 - 2 * constant * (chdtr(k, total) * np.cos(angle) ** (k - 2)) @ weight
+    return np.clip(found, 0.0, 1.0)
+
+
+def confidence_set(
+    p_value: Callable[[FloatArray], FloatArray], level: float, centre: float, width: float
+) -> FloatArray:
+    """Effects that the test does not reject: (pieces, 2), infinite ends where it does not reject far away.
+
+    Looked for on a grid over the whole line, dense within a few `width` of
+    `centre`; a piece or gap narrower than the grid's step can be missed.
+    """
+    from scipy.optimize import brentq
+
+    angle = np.linspace(-np.pi / 2, np.pi / 2, _GRID)[1:-1]
+    grid = centre + width * np.tan(angle)
+    excess = p_value(grid) - (1 - level)
+    inside = excess >= 0
+    change = np.flatnonzero(inside[1:] != inside[:-1])
+    ends = [
+        float(
+            brentq(lambda t: float(p_value(np.array([t]))[0]) - (1 - level), grid[i], grid[i + 1], xtol=1e-12 * width)
+        )
+        for i in change
+    ]
+    whole = [-np.inf] * bool(inside[0]) + ends + [np.inf] * bool(inside[-1])
+    return np.array(whole, dtype=np.float64).reshape(-1, 2)

@@ -1,0 +1,66 @@
+"""Generalised method of moments on the variants' joint effects, or on principal components of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from dxa_causal.mr._kernels.joint_effects import joint_effects, joint_exposures, principal_components
+from dxa_causal.mr._kernels.liml import Moments, liml, overdispersion
+from dxa_causal.mr.multivariable.estimator import Estimator, Row, Settings, rows_of
+from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
+
+FloatArray = npt.NDArray[np.float64]
+SHARE = 0.99  # of the variance of the weighted correlations that the components have to hold
+
+
+def _components(h: MultivariableHarmonised) -> FloatArray:
+    """Principal components (n, r) of the correlations, weighted by the effects on the exposures."""
+    return principal_components(np.abs(h.beta_exposures).sum(axis=1) / h.se_outcome, h.correlations, SHARE, None)
+
+
+def _without_sample_sizes(h: MultivariableHarmonised, settings: Settings) -> str:
+    if np.isnan(h.n_exposures).any() or np.isnan(h.n_outcome):
+        return "needs the sample sizes: give n_exposures and n_outcome to from_arrays"
+    return ""
+
+
+def _too_few_components(h: MultivariableHarmonised, settings: Settings) -> str:
+    without = _without_sample_sizes(h, settings)
+    if without:
+        return without
+    found, k = _components(h).shape[1], len(h.exposures)
+    if found <= k:
+        return (
+            f"{found} principal components hold {SHARE:.0%} of the correlations; {k + 1} are needed for {k} exposures"
+        )
+    return ""
+
+
+def _gmm(h: MultivariableHarmonised, settings: Settings, basis: FloatArray | None = None) -> list[Row]:
+    k = len(h.exposures)
+    exposures = joint_exposures(
+        h.beta_exposures, h.se_exposures, h.n_exposures, h.correlations, settings.correlation[:k, :k], basis
+    )
+    outcome = joint_effects(h.beta_outcome, h.se_outcome, h.n_outcome, h.correlations, basis)
+    m = Moments(exposures.effects, outcome.effect, exposures.cov, outcome.cov)
+    fit = liml(m)
+    details = {"q": fit.q}
+    if basis is not None:
+        details["n_components"] = float(basis.shape[1])
+    if settings.overdispersion:
+        extra = overdispersion(m, fit.coef, m.y.size - k)
+        details["overdispersion"] = extra * h.n_outcome
+        if extra > 0:
+            fit = liml(m._replace(cov_y=m.cov_y + extra * np.eye(m.y.size)))
+            details["q"] = fit.q
+    return rows_of(h, fit.coef, np.sqrt(np.diag(fit.cov)), details=details)
+
+
+FAMILY: dict[str, Estimator] = {
+    "gmm": Estimator("Generalised method of moments", _gmm, correlated=True, why_not=_without_sample_sizes),
+    "pc_gmm": Estimator(
+        "Generalised method of moments, principal components", lambda h, s: _gmm(h, s, _components(h)),
+        correlated=True, why_not=_too_few_components,
+    ),
+}  # fmt: skip
