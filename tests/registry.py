@@ -20,6 +20,16 @@ def _harmonised():
     return dc.mr.harmonise(dc.datasets.load("bmi_gwas"), dc.datasets.load("chd_gwas"))
 
 
+def _back():
+    """Other variants, of the outcome, and their effects on the exposure."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(0.1, 0.03, 20)
+    return dc.mr.Harmonised.from_arrays(
+        beta_exposure=x, se_exposure=np.full(20, 0.01), beta_outcome=0.02 * rng.standard_normal(20),
+        se_outcome=np.full(20, 0.02),
+    )  # fmt: skip
+
+
 def _cox(**options):
     return dc.survival.cox("Surv(time, died) ~ age + C(sex) + grip_kg", _cohort(), **options)
 
@@ -258,7 +268,13 @@ RESULTS = {
     "mean difference": _mean_difference,
     "mr": lambda: dc.mr.estimate(_harmonised(), seed=1),
     "mvmr": lambda: dc.mr.mvmr(_two_exposures(), ["ivw", "egger", "residual"]),
+    "mr_mediation": lambda: dc.mr.mediation(*[_harmonised()] * 3, seed=1, n_draws=200),
+    "mr_bidirectional": lambda: dc.mr.bidirectional(_harmonised(), _back(), "ivw"),
     "mr_presso": lambda: dc.mr.presso(_harmonised(), n_draws=2000, seed=1),
+    "mr_simex": lambda: dc.mr.simex(_harmonised(), n_draws=50, seed=1),
+    "mr_rucker": lambda: dc.mr.rucker(_harmonised()),
+    "mr_clusters": lambda: dc.mr.clusters(_harmonised(), max_clusters=4, seed=1),
+    "mr_negative_controls": lambda: dc.mr.negative_controls({"skin": _harmonised(), "hair": _harmonised()}, seed=1),
     "mr_radial": lambda: dc.mr.radial(_harmonised(), seed=1, n_draws=100),
 }
 

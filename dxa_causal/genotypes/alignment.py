@@ -106,9 +106,49 @@ def align_alleles(first: Alleles, second: Alleles, *, tolerance: float = 0.08, i
     >>> aligned.sign_second.tolist(), aligned.strand_flipped.tolist()
     ([-1.0, 1.0], [False, True])
     """
+    check_tolerance(tolerance)
+    words, (a1, a2, b1, b2) = encode(first.effect, first.other, second.effect, second.other)
+    coded = CodedAlleles(a1, a2, first.eaf), CodedAlleles(b1, b2, second.eaf)
+    aligned = align_codes(words, *coded, tolerance=tolerance, infer_strand=infer_strand)
+    spelled = {"effect": words.spelling(aligned.effect), "other": words.spelling(aligned.other)}
+    return Alignment(**{**aligned._asdict(), **spelled})
+
+
+class CodedAlleles(NamedTuple):
+    """`Alleles` in codes of a dictionary, -1 where missing."""
+
+    effect: IntArray
+    other: IntArray
+    eaf: FloatArray
+
+
+class CodedAlignment(NamedTuple):
+    """`Alignment` with its alleles in codes of a dictionary."""
+
+    effect: IntArray
+    other: IntArray
+    sign_first: FloatArray
+    sign_second: FloatArray
+    eaf_first: FloatArray
+    eaf_second: FloatArray
+    swapped: BoolArray
+    strand_flipped: BoolArray
+    palindromic: BoolArray
+    ambiguous: BoolArray
+    incompatible: BoolArray
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Refuse what is no distance from 0.5."""
     if not 0.0 <= tolerance < 0.5:
         raise DxaCausalError(f"tolerance={tolerance!r} must lie between 0 and 0.5 (a distance from frequency 0.5)")
-    words, (a1, a2, b1, b2) = encode(first.effect, first.other, second.effect, second.other)
+
+
+def align_codes(
+    words: Words, first: CodedAlleles, second: CodedAlleles, *, tolerance: float, infer_strand: bool
+) -> CodedAlignment:
+    """`align_alleles` on codes; what it says of rows without an effect allele means nothing."""
+    (a1, a2), (b1, b2) = first[:2], second[:2]
     n = a1.size
     parts = [np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.int64)]
     flags = np.zeros((6, n), dtype=bool)
@@ -128,9 +168,9 @@ def align_alleles(first: Alleles, second: Alleles, *, tolerance: float = 0.08, i
                 row[i] = flag
     turned_first, turned_second, strand_flipped, palindromic, ambiguous, incompatible = flags
     effect, other = np.where(incompatible, (a1, a2), parts)
-    return Alignment(
-        effect=words.spelling(effect),
-        other=words.spelling(other),
+    return CodedAlignment(
+        effect=effect,
+        other=other,
         sign_first=np.where(turned_first, -1.0, 1.0),
         sign_second=np.where(turned_second, -1.0, 1.0),
         eaf_first=np.where(turned_first, 1.0 - first.eaf, first.eaf),

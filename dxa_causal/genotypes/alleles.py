@@ -58,6 +58,23 @@ class Words(NamedTuple):
     insertion: int
     deletion: int
 
+    @classmethod
+    def of(cls, given: TextArray) -> Words:
+        """Dictionary of distinct alleles: their codes count from 0 in this order; I, D and other strands follow."""
+        names = pd.Series(np.append(given, np.array(["I", "D"], dtype=object)), dtype=object)
+        spellings = np.concatenate([names, names.str.translate(_OTHER_STRAND)])
+        code, name = pd.factorize(spellings)
+        opposite = np.arange(name.size)
+        opposite[code[: names.size]] = code[names.size :]  # only alleles that occur are ever turned over
+        return cls(
+            names=np.asarray(name, dtype=object),
+            length=pd.Series(name, dtype=object).str.len().to_numpy(dtype=np.int64),
+            opposite=opposite,
+            base=np.isin(name, ["A", "C", "G", "T"]),
+            insertion=int(code[names.size - 2]),
+            deletion=int(code[names.size - 1]),
+        )
+
     def spelling(self, code: IntArray) -> TextArray:
         """Letters of the codes, None for -1."""
         return np.append(self.names, np.array([None], dtype=object))[code]
@@ -69,20 +86,8 @@ class Words(NamedTuple):
 
 def encode(*columns: TextArray) -> tuple[Words, list[IntArray]]:
     """Build the dictionary of all columns and return it with their codes; None becomes -1."""
-    codes, names = pd.factorize(np.concatenate([*columns, np.array(["I", "D"], dtype=object)]))
-    known = pd.Series(names, dtype=object)
-    every_code, every_name = pd.factorize(np.concatenate([names, known.str.translate(_OTHER_STRAND)]))
-    opposite = np.arange(every_name.size)
-    opposite[: names.size] = every_code[names.size :]  # only alleles that occur are ever turned over
-    words = Words(
-        names=np.asarray(every_name, dtype=object),
-        length=pd.Series(every_name, dtype=object).str.len().to_numpy(dtype=np.int64),
-        opposite=opposite,
-        base=np.isin(every_name, ["A", "C", "G", "T"]),
-        insertion=int(codes[-2]),
-        deletion=int(codes[-1]),
-    )
-    return words, np.split(codes[:-2].astype(np.int64), len(columns))
+    codes, names = pd.factorize(np.concatenate(columns))
+    return Words.of(np.asarray(names, dtype=object)), np.split(codes.astype(np.int64), len(columns))
 
 
 def spell_out(

@@ -1,15 +1,20 @@
 """Mendelian randomisation with summary statistics: harmonise two GWAS files, estimate, question the estimate."""
 
 from dxa_causal.mr.assumptions import assumptions
+from dxa_causal.mr.bidirectional import BidirectionalEstimates, bidirectional
+from dxa_causal.mr.doubt.clusters import ClustersResult, clusters
 from dxa_causal.mr.doubt.cooks import cooks_distance
 from dxa_causal.mr.doubt.leave_one_out import leave_one_out
+from dxa_causal.mr.doubt.negative_controls import NegativeControlsResult, negative_controls
 from dxa_causal.mr.doubt.presso import PressoResult, presso
 from dxa_causal.mr.doubt.radial import RadialResult, radial
-from dxa_causal.mr.doubt.rucker import rucker
+from dxa_causal.mr.doubt.rucker import RuckerResult, rucker
+from dxa_causal.mr.doubt.simex import SimexResult, simex
 from dxa_causal.mr.estimates import MREstimates, estimate
 from dxa_causal.mr.harmonise import harmonise
 from dxa_causal.mr.harmonised import Harmonised
 from dxa_causal.mr.heterogeneity import heterogeneity, pleiotropy
+from dxa_causal.mr.mediation import MediationEstimates, mediation
 from dxa_causal.mr.multivariable.estimates import MVMREstimates, mvmr
 from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
 from dxa_causal.mr.multivariable.strength import conditional_f, q_a
@@ -21,6 +26,7 @@ from dxa_causal.mr.steiger import SteigerTest, steiger, steiger_filter
 from dxa_causal.mr.strength import InstrumentStrength, strength
 from dxa_causal.mr.univariable.constrained import cml
 from dxa_causal.mr.univariable.debiased import divw, pivw
+from dxa_causal.mr.univariable.joint import clr, pc_gmm
 from dxa_causal.mr.univariable.lasso import lasso
 from dxa_causal.mr.univariable.likelihood import maxlik
 from dxa_causal.mr.univariable.mixture import conmix, hetpen
@@ -30,17 +36,26 @@ from dxa_causal.mr.univariable.raps import raps
 from dxa_causal.mr.variance import CaseControl
 
 __all__ = [
+    "BidirectionalEstimates",
     "CaseControl",
+    "ClustersResult",
     "GWAS",
     "Harmonised",
     "InstrumentStrength",
     "MREstimates",
     "MVMREstimates",
+    "MediationEstimates",
     "MultivariableHarmonised",
+    "NegativeControlsResult",
     "PressoResult",
     "RadialResult",
+    "RuckerResult",
+    "SimexResult",
     "SteigerTest",
     "assumptions",
+    "bidirectional",
+    "clusters",
+    "clr",
     "cml",
     "conditional_f",
     "conmix",
@@ -57,10 +72,13 @@ __all__ = [
     "leave_one_out",
     "maxlik",
     "median",
+    "mediation",
     "mode",
     "mvmr",
+    "negative_controls",
     "opengwas_associations",
     "opengwas_instruments",
+    "pc_gmm",
     "pivw",
     "pleiotropy",
     "power",
@@ -70,6 +88,7 @@ __all__ = [
     "raps",
     "read_gwas",
     "rucker",
+    "simex",
     "single_variant",
     "steiger",
     "steiger_filter",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+import polars as pl
 
 from dxa_causal._core.errors import DxaCausalError, SummaryStatisticsError, nearest, shown
 from dxa_causal.mr.reading.builds import CHROMOSOME_NAMES
+from dxa_causal.mr.reading.gwas import GWAS
 
 Side = Literal["exposure", "outcome"]
+AnyFrame: TypeAlias = pd.DataFrame | pl.DataFrame
+AnySeries: TypeAlias = pd.Series | pl.Series
 
 # The one synonym map. Each spelling is tried first with ".exposure" or ".outcome" behind it (TwoSampleMR), then
 # as it stands, upper or lower case alike; the first that is there counts.
@@ -29,10 +32,10 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 _REQUIRED = ("variant", "effect_allele", "beta", "se")
 _NUMBERS = ("position", "beta", "se", "eaf", "p_value", "n")
-_MISSING = frozenset({"", ".", "NA", "NAN", "NR", "NULL", "NONE", "<NA>"})
+_MISSING = ("", ".", "NA", "NAN", "NR", "NULL", "NONE", "<NA>")
 
 
-def read_side(data: Any, side: Side) -> tuple[pd.DataFrame, str]:
+def read_side(data: Any, side: Side) -> tuple[pl.DataFrame, str]:
     """Return one file in standard columns, and the name of its trait.
 
     Parameters
@@ -42,11 +45,12 @@ def read_side(data: Any, side: Side) -> tuple[pd.DataFrame, str]:
 
     Returns
     -------
-    frame : DataFrame
-        variant, chromosome (without "chr"), effect_allele, other_allele
-        (upper case, None if missing), position, beta, se, eaf, p_value, n
-        (float, nan if missing); rows as given. Without a column of ids, but
-        with chromosomes and positions, the ids are None.
+    frame : polars.DataFrame
+        variant (text); chromosome (without "chr"), effect_allele, other_allele
+        (categories, upper case); position, beta, se, eaf, p_value, n
+        (numbers). What is missing is null; rows as given. A column that the
+        file lacks has the type Null and takes no room; what needed no cleaning
+        is the caller's own memory.
     trait : str
         The value of the column named `side` or the trait of what was read,
         else the name of the side.
@@ -57,14 +61,10 @@ def read_side(data: Any, side: Side) -> tuple[pd.DataFrame, str]:
         A column is missing, holds text where numbers belong or values outside
         their range, or the frame holds several traits.
     """
-    from dxa_causal._design.matrix import to_pandas  # loads formulaic; not needed until data arrive
-
     given = getattr(data, "trait", None)
-    try:
-        frame = to_pandas(_narrowed(data.table if _was_read(data) else data, side))
-    except DxaCausalError as error:
-        raise SummaryStatisticsError(f"{side}: {error}") from None
-    spelled = {str(c).lower(): c for c in reversed(frame.columns)}
+    table = data.lazy() if isinstance(data, GWAS) else data.table if _was_read(data) else data
+    frame = _frame(_narrowed(table, side), side)
+    spelled = {str(c).lower(): c for c in reversed(list(frame.columns))}
     trait = _one_trait(frame, spelled, side)
     if _was_read(data) and isinstance(given, str) and given:
         trait = given
@@ -73,19 +73,35 @@ def read_side(data: Any, side: Side) -> tuple[pd.DataFrame, str]:
     for field in _REQUIRED:
         if found[field] is None and not (field == "variant" and placed):
             raise _not_found(field, side, frame, spelled, found)
-    columns: dict[str, Any] = {}
+    columns: dict[str, pl.Series] = {}
     for field, column in found.items():
         if column is None:
-            columns[field] = np.nan if field in _NUMBERS else None
+            columns[field] = pl.repeat(None, len(frame), dtype=pl.Null, eager=True)
         elif field in _NUMBERS:
-            columns[field] = _on_scale(_number(frame[column], side), str(column))
+            columns[field] = _on_scale(_number(frame[column], column, side), str(column))
+        elif field == "variant":
+            columns[field] = _clean(_plain(frame[column]))
         else:
-            columns[field] = _text(frame[column], upper=field != "variant")
-    columns["chromosome"] = _chromosome(columns["chromosome"])
-    read = pd.DataFrame(columns, index=frame.index, copy=False)  # read only from here on
-    _refuse_outside(read["eaf"], found["eaf"], side, "an allele frequency", "percentages have to be divided by 100")
-    _refuse_outside(read["p_value"], found["p_value"], side, "a p-value", "call -log10 p neg_log_10_p_value")
-    return read.reset_index(drop=True), trait
+            columns[field] = _categories(_plain(frame[column]), chromosome=field == "chromosome")
+    for field, what, advice in (
+        ("eaf", "an allele frequency", "percentages have to be divided by 100"),
+        ("p_value", "a p-value", "call -log10 p neg_log_10_p_value"),
+    ):
+        _refuse_outside(columns[field], f"{side}: column {found[field]!r}", what, advice, frame)
+    return pl.DataFrame({field: column.rechunk() for field, column in columns.items()}), trait
+
+
+def build_of(data: Any) -> str:
+    """Genome build of what `read_gwas` returned; "" where it is not known."""
+    build = getattr(data, "build", None) if _was_read(data) else None
+    return build if isinstance(build, str) else ""
+
+
+def _was_read(data: Any) -> bool:
+    """Whether it is a result of `read_gwas`: a table with the name of its trait."""
+    return isinstance(data, GWAS) or (
+        not isinstance(data, pd.DataFrame) and hasattr(data, "table") and hasattr(data, "trait")
+    )
 
 
 def _narrowed(data: Any, side: Side) -> Any:
@@ -99,26 +115,18 @@ def _narrowed(data: Any, side: Side) -> Any:
     return data.select(list(dict.fromkeys([*found, *trait])))
 
 
-def _was_read(data: Any) -> bool:
-    """Whether it is a result of `read_gwas`: a table with the name of its trait."""
-    return not isinstance(data, pd.DataFrame) and hasattr(data, "table") and hasattr(data, "trait")
+def _frame(data: Any, side: Side) -> AnyFrame:
+    """A polars frame as it is; any other as pandas."""
+    from dxa_causal._design.matrix import to_pandas  # loads formulaic; not needed until data arrive
 
-
-def build_of(data: Any) -> str:
-    """Genome build of what `read_gwas` returned; "" where it is not known."""
-    build = getattr(data, "build", None) if _was_read(data) else None
-    return build if isinstance(build, str) else ""
-
-
-def _chromosome(column: pd.Series | None) -> pd.Series | None:
-    """Bring "chr1", "01", 1.0 and 23 to "1", "1", "1" and "X"."""
-    if column is None:
-        return None
-    known, codes = np.unique(column.dropna().to_numpy(dtype=object).astype(str)), {}
-    for name in known:
-        short = name.removeprefix("CHR").removesuffix(".0").lstrip("0") or name
-        codes[name] = CHROMOSOME_NAMES.get(short, short)
-    return pd.Series(column.map(codes).to_numpy(dtype=object, na_value=None), index=column.index, dtype=object)
+    if isinstance(data, pl.LazyFrame):
+        return data.collect()
+    if isinstance(data, pl.DataFrame):
+        return data
+    try:
+        return to_pandas(data)
+    except DxaCausalError as error:
+        raise SummaryStatisticsError(f"{side}: {error}") from None
 
 
 def _find(spelled: dict[str, Any], field: str, side: str) -> Any:
@@ -128,24 +136,24 @@ def _find(spelled: dict[str, Any], field: str, side: str) -> Any:
     return None
 
 
-def _one_trait(frame: pd.DataFrame, spelled: dict[str, Any], side: str) -> str:
+def _one_trait(frame: AnyFrame, spelled: dict[str, Any], side: str) -> str:
     """Several traits in one frame would meet as duplicated variants: say it in plain words instead."""
     trait: str = side
     for name in (f"id.{side}", side):
         if name in spelled:
-            values = frame[spelled[name]].dropna().astype(str).unique()
-            if values.size > 1:
+            values = _plain(frame[spelled[name]]).drop_nulls().unique(maintain_order=True).to_list()
+            if len(values) > 1:
                 raise SummaryStatisticsError(
-                    f"{side}: column {spelled[name]!r} holds {values.size} studies "
-                    f"({', '.join(repr(v) for v in values[:3])}{', ...' if values.size > 3 else ''}); "
+                    f"{side}: column {spelled[name]!r} holds {len(values)} studies "
+                    f"({', '.join(repr(v) for v in values[:3])}{', ...' if len(values) > 3 else ''}); "
                     f"harmonise one pair at a time, keeping the rows of one"
                 )
-            trait = values[0].split(" || ")[0] if values.size and name == side else trait
+            trait = values[0].split(" || ")[0] if values and name == side else trait
     return trait
 
 
 def _not_found(
-    field: str, side: Side, frame: pd.DataFrame, spelled: dict[str, Any], found: dict[str, Any]
+    field: str, side: Side, frame: AnyFrame, spelled: dict[str, Any], found: dict[str, Any]
 ) -> SummaryStatisticsError:
     looked = (*SYNONYMS[field], f"{SYNONYMS[field][0]}.{side}")
     other = "outcome" if side == "exposure" else "exposure"
@@ -170,58 +178,81 @@ def _not_found(
     return SummaryStatisticsError(message)
 
 
-def _number(column: pd.Series, side: str) -> pd.Series:
-    if not pd.api.types.is_numeric_dtype(column):
-        text = column.astype("string").str.strip()
-        text = text.mask(text.str.upper().isin(_MISSING))
-        numbers = pd.to_numeric(text, errors="coerce").astype("Float64")
-        wrong = (text.notna() & numbers.isna()).to_numpy(dtype=bool)
+def _number(column: AnySeries, name: Any, side: str) -> pl.Series:
+    """Numbers as polars has them, null where missing; text that holds numbers is read."""
+    if isinstance(column, pl.Series) and (column.dtype.is_integer() or column.dtype == pl.Float64):
+        number = column
+    elif isinstance(column, pl.Series) and (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+        number = column.cast(pl.Float64)
+    elif isinstance(column, pd.Series) and pd.api.types.is_numeric_dtype(column):
+        number = pl.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    else:
+        text = _clean(_plain(column))
+        number = pl.Series(pd.to_numeric(text.to_pandas(), errors="coerce").to_numpy(dtype=np.float64))
+        wrong = text.is_not_null() & number.is_nan()
         if wrong.any():
-            i = int(np.flatnonzero(wrong)[0])
+            i = wrong.arg_max() or 0
+            value, row = (column.iloc[i], column.index[i]) if isinstance(column, pd.Series) else (column[i], i)
             raise SummaryStatisticsError(
-                f"{side}: column {column.name!r} must hold numbers; {int(wrong.sum())} values are not, first "
-                f"{shown(column.iloc[i])} in row {shown(column.index[i])} (decimal commas become points first)"
+                f"{side}: column {name!r} must hold numbers; {int(wrong.sum())} values are not, first "
+                f"{shown(value)} in row {shown(row)} (decimal commas become points first)"
             )
-        column = numbers
-    return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan), index=column.index)
+    return number.fill_nan(None) if number.dtype == pl.Float64 and number.is_nan().any() else number
 
 
-def _on_scale(values: pd.Series, column: str) -> pd.Series:
+def _on_scale(values: pl.Series, column: str) -> pl.Series:
     """Bring odds ratios to log odds and -log10 p to p; an odds ratio of zero or less becomes missing."""
+    value = pl.col("x").cast(pl.Float64)
     if column.lower().startswith("odds_ratio"):
-        return np.log(values.where(values > 0))
+        return values.to_frame("x").select(pl.when(value > 0).then(value.log())).to_series()
     if column.lower().startswith("neg_log_10"):
-        return 10.0**-values
+        return values.to_frame("x").select(pl.lit(10.0).pow(-value)).to_series()
     return values
 
 
-def _text(column: pd.Series, *, upper: bool) -> pd.Series:
-    """Strip, and set to None what stands for missing."""
-    if upper:  # few distinct values: clean those, and let the rows share them
-        codes, known = pd.factorize(column)
-        clean = _clean(pd.Series(known, dtype=object), upper=True)
-        values = np.append(clean, np.array([None], dtype=object))[codes]
-    else:
-        values = _clean(column, upper=False)
-    return pd.Series(values, index=column.index, dtype=object)
+def _plain(column: AnySeries) -> pl.Series:
+    """Text or categories of a column of any frame, as they stand."""
+    if isinstance(column, pl.Series):
+        return column if column.dtype in (pl.String, pl.Categorical, pl.Enum) else column.cast(pl.String)
+    return pl.Series(column.astype("string[pyarrow]").rename("text"), dtype=pl.String)
 
 
-def _clean(column: pd.Series, *, upper: bool) -> npt.NDArray[np.object_]:
-    given = column.astype(object).where(column.notna(), None)
-    text = given.astype("string[pyarrow]")
-    stripped = text.str.strip()
-    capital = stripped.str.upper()
-    clean = (capital if upper else stripped).mask(capital.isin(_MISSING))
-    if given.map(type).isin([str, type(None)]).all() and bool(((clean == text) | text.isna()).fillna(False).all()):
-        return given.to_numpy(dtype=object)  # nothing to clean: no second copy of every id
-    return clean.to_numpy(dtype=object, na_value=None)
+def _clean(text: pl.Series) -> pl.Series:
+    """Strip, and set to null what stands for missing; the same memory where nothing changes."""
+    text = text.cast(pl.String)
+    stripped = text.str.strip_chars()
+    short = stripped.filter(stripped.str.len_bytes() <= max(map(len, _MISSING))).unique()
+    missing = short.filter(short.str.to_uppercase().is_in(_MISSING))
+    if missing.len():
+        return stripped.set(stripped.is_in(missing.implode()), None)
+    return text if (stripped.str.len_bytes() == text.str.len_bytes()).all() else stripped
 
 
-def _refuse_outside(values: pd.Series, column: Any, side: str, what: str, advice: str) -> None:
-    outside = ((values < 0) | (values > 1)).to_numpy()
+def _categories(text: pl.Series, *, chromosome: bool) -> pl.Series:
+    """Clean the few distinct values, in upper case; chromosomes also as this package names them."""
+    known = text.unique().drop_nulls().cast(pl.String)
+    clean = _clean(known).str.to_uppercase()
+    if chromosome:
+        clean = pl.Series([None if name is None else _chromosome(name) for name in clean], dtype=pl.String)
+    if not clean.equals(known):
+        text = text.cast(pl.String).replace_strict(known, clean, return_dtype=pl.String)
+    return text.cast(pl.Categorical)
+
+
+def _chromosome(name: str) -> str:
+    """Bring "CHR1", "01", "1.0" and "23" to "1", "1", "1" and "X"."""
+    short = name.removeprefix("CHR").removesuffix(".0").lstrip("0") or name
+    return CHROMOSOME_NAMES.get(short, short)
+
+
+def _refuse_outside(values: pl.Series, column: str, what: str, advice: str, frame: AnyFrame) -> None:
+    if values.dtype == pl.Null:
+        return
+    outside = (values < 0) | (values > 1)
     if outside.any():
-        i = int(np.flatnonzero(outside)[0])
+        i = outside.arg_max() or 0
+        row = frame.index[i] if isinstance(frame, pd.DataFrame) else i
         raise SummaryStatisticsError(
-            f"{side}: column {column!r} must lie between 0 and 1 ({what}); {int(outside.sum())} values do not, first "
-            f"{values.iloc[i]:g} in row {shown(values.index[i])}; {advice}"
+            f"{column} must lie between 0 and 1 ({what}); {int(outside.sum())} values do not, first "
+            f"{values[i]:g} in row {shown(row)}; {advice}"
         )

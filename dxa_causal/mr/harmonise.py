@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import polars as pl
 
 from dxa_causal._core.options import check_option
 from dxa_causal._core.warnings import SummaryStatisticsWarning, warn
-from dxa_causal.genotypes import Alignment, Alleles, align_alleles
+from dxa_causal.genotypes.alignment import CodedAlignment, CodedAlleles, align_codes, check_tolerance
+from dxa_causal.genotypes.alleles import Words
+from dxa_causal.mr.audit import FATE, FATES, FIRST_KEPT, REASONS, Account, FateArray, Flag
 from dxa_causal.mr.columns import build_of, read_side
 from dxa_causal.mr.harmonised import TABLE_COLUMNS, Harmonised
-from dxa_causal.mr.joining import By, fill_ids, join
+from dxa_causal.mr.joining import By, RowArray, fill_ids, join
 
 BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 Action = Literal[1, 2, 3]
 
-# A variant's fate -> what the audit says. Where several apply the first one counts; the kept ones come last.
-_REASONS: dict[str, str] = {
-    "exposure_without_id": "no variant id in the exposure file",
-    "outcome_without_id": "no variant id in the outcome file",
-    "not_in_outcome": "not in the outcome file",
-    "not_in_exposure": "not in the exposure file",
-    "dropped_no_effect_allele": "no effect allele in one of the files",
-    "dropped_equal_alleles": "effect and other allele are the same in one of the files",
-    "dropped_beta": "beta missing or not finite in one of the files",
-    "dropped_se": "standard error missing, not finite or not positive in one of the files",
-    "dropped_palindromic_one_allele": "palindromic (A/T or C/G), and one file does not name the other allele",
-    "dropped_incompatible_alleles": "the alleles of the two files do not match on either strand",
-    "dropped_palindromic": "palindromic (A/T or C/G), which action=3 drops",
-    "dropped_palindromic_no_eaf": "palindromic (A/T or C/G), and without both allele frequencies the strand is unknown",
-    "dropped_palindromic_eaf": "palindromic (A/T or C/G), and an allele frequency is too near 0.5 to tell the strand",
-    "dropped_unconfirmed": "one file does not name the other allele, and the frequencies do not confirm the match",
-    "kept_swapped_and_flipped": "read on the other strand and effect turned",
-    "kept_swapped": "effect alleles exchanged: effect turned",
-    "kept_strand_flipped": "read on the other strand",
-    "kept_aligned": "same alleles in both files",
-}
-_FATES = tuple(_REASONS)
-_FIRST_KEPT = _FATES.index("kept_swapped_and_flipped")
+_ALLELES = ("effect_allele", "other_allele")
+_TEXT = ("variant", "chromosome", *_ALLELES)
+_ROWS = 500_000  # shared variants taken at a time: what is needed of both files beside the answer stays small
 
 
 def harmonise(
@@ -121,73 +104,92 @@ def harmonise(
     """
     check_option("action", action, Action)
     check_option("by", by, By)
+    check_tolerance(tolerance)
     a, exposure_name = read_side(exposure, "exposure")
     b, outcome_name = read_side(outcome, "outcome")
     found = join(a, b, by, (build_of(exposure), build_of(outcome)))
-    in_a, in_b, partner = found
-    if by != "variant" and (a["variant"].isna().any() or b["variant"].isna().any()):
-        fill_ids(a, b, found)
-    a_both, b_both = _rows(a, in_a), b.take(partner).reset_index(drop=True)
-
-    fate = _unusable(a_both, b_both)
-    usable = fate < 0
-    a_both, b_both = _rows(a_both, usable), _rows(b_both, usable)
-    aligned = align_alleles(_alleles(a_both), _alleles(b_both), tolerance=tolerance, infer_strand=action == 2)
-    fate[usable] = _fate(a_both, b_both, aligned, action)
-    table = _table(a_both, b_both, aligned, fate[usable] >= _FIRST_KEPT)
-    del a_both, b_both
-
-    every_fate = _every_fate(a, b, in_a, in_b, fate)
-    audit = _audit(a, b, in_a, in_b, every_fate, usable, aligned)
-    counts = _counts(len(a), len(b), every_fate)
-    if not len(table):
-        why = "; ".join(f"{counts[name]} {said}" for name, said in _REASONS.items() if counts[name])
+    if by != "variant" and (a["variant"].null_count() or b["variant"].null_count()):
+        a, b = fill_ids(a, b, found)
+    coding = _coding(a, b)
+    first, second = _fates(a["variant"], "exposure"), _fates(b["variant"], "outcome")
+    flags = np.zeros(a.height, dtype=np.uint8)
+    table, n = _empty_table(found.rows.size), 0
+    for rows in np.array_split(found.rows, found.rows.size // _ROWS + 1):
+        one, two = _part(a, rows, coding), _part(b, found.partner[rows], coding)
+        aligned = align_codes(coding.words, one.alleles, two.alleles, tolerance=tolerance, infer_strand=action == 2)
+        first[rows] = fate = _fate(one, two, aligned, action)
+        flags[rows] = _flags(aligned, fate)
+        n = _fill(table, n, _table(one, two, aligned, coding, fate >= FIRST_KEPT))
+    rest = ~found.in_second
+    account = Account(
+        a["variant"].cast(pl.String), b["variant"].cast(pl.String).filter(rest), np.append(first, second[rest]),
+        found.partner >= 0, flags,
+    )  # fmt: skip
+    counts = account.counts()
+    if not counts["n_kept"]:
+        why = "; ".join(f"{counts[name]} {said}" for name, said in REASONS.items() if counts.get(name))
         warn(f"none of the {counts['n_both']} shared variants was kept: {why}", SummaryStatisticsWarning)
-    return Harmonised(table, audit, MappingProxyType(counts), exposure_name, outcome_name)
+    kept = pd.DataFrame({name: column[:n] for name, column in table.items()}, copy=False)
+    return Harmonised(kept, account, MappingProxyType(counts), exposure_name, outcome_name)
 
 
-def _rows(frame: pd.DataFrame, keep: BoolArray) -> pd.DataFrame:
-    """Rows of a frame, numbered anew; the frame itself where all stay."""
-    if keep.all():
-        return frame
-    part = frame[keep]
-    part.index = pd.RangeIndex(len(part))
-    return part
+class _Coding(NamedTuple):
+    """All alleles of both files: the dictionary, and the type of a column that is coded by it."""
+
+    words: Words
+    kind: pl.Enum
+
+    def codes(self, column: pl.Series) -> npt.NDArray[np.int64]:
+        """Codes of a column of alleles, -1 where missing."""
+        return column.cast(self.kind).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
 
 
-def _alleles(frame: pd.DataFrame) -> Alleles:
-    return Alleles(frame["effect_allele"].to_numpy(), frame["other_allele"].to_numpy(), frame["eaf"].to_numpy())
+class _Part(NamedTuple):
+    """Some rows of one file: the frame, its alleles as codes, and its numbers."""
+
+    frame: pl.DataFrame
+    alleles: CodedAlleles
+    beta: FloatArray
+    se: FloatArray
+
+    def numbers(self, name: str) -> FloatArray:
+        """Column as floats, nan where missing."""
+        return _numbers(self.frame[name])
 
 
-def _first_that_applies(checks: dict[str, BoolArray], default: int) -> IntArray:
-    """Position in `_FATES` of the first check that is true."""
-    fate = np.full(next(iter(checks.values())).size, default, dtype=np.int64)
-    for name in sorted(checks, key=_FATES.index, reverse=True):
-        fate[checks[name]] = _FATES.index(name)
-    return fate
+def _coding(a: pl.DataFrame, b: pl.DataFrame) -> _Coding:
+    alleles = [f[name].unique().drop_nulls().cast(pl.String) for f in (a, b) for name in _ALLELES]
+    names = pl.concat(alleles).unique().sort()
+    return _Coding(Words.of(names.to_numpy()), pl.Enum(names))
 
 
-def _unusable(a: pd.DataFrame, b: pd.DataFrame) -> IntArray:
-    """Why a shared variant cannot even be compared; -1 where it can."""
+def _numbers(column: pl.Series) -> FloatArray:
+    return column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def _part(frame: pl.DataFrame, rows: RowArray, coding: _Coding) -> _Part:
+    part = frame[rows]
+    effect, other = (coding.codes(part[name]) for name in _ALLELES)
+    return _Part(part, CodedAlleles(effect, other, _numbers(part["eaf"])), _numbers(part["beta"]), _numbers(part["se"]))
+
+
+def _fates(ids: pl.Series, side: Literal["exposure", "outcome"]) -> FateArray:
+    """What is true of every row that is in no other file."""
+    other = "outcome" if side == "exposure" else "exposure"
+    lacks = ids.is_null().to_numpy()
+    return np.where(lacks, np.int8(FATE[f"{side}_without_id"]), np.int8(FATE[f"not_in_{other}"]))
+
+
+def _fate(a: _Part, b: _Part, aligned: CodedAlignment, action: Action) -> FateArray:
+    """Position in `FATES` of the first check that is true."""
+    one_allele = (a.alleles.other < 0) | (b.alleles.other < 0)
+    no_eaf = np.isnan(a.alleles.eaf) | np.isnan(b.alleles.eaf)
+    palindromic, ambiguous = aligned.palindromic, aligned.ambiguous & (action != 1)
     checks = {
-        name: np.zeros(len(a), dtype=bool)
-        for name in ("dropped_no_effect_allele", "dropped_equal_alleles", "dropped_beta", "dropped_se")
-    }
-    for f in (a, b):
-        se = f["se"].to_numpy()
-        checks["dropped_no_effect_allele"] |= f["effect_allele"].isna().to_numpy()
-        checks["dropped_equal_alleles"] |= (f["effect_allele"] == f["other_allele"]).to_numpy()
-        checks["dropped_beta"] |= ~np.isfinite(f["beta"].to_numpy())
-        checks["dropped_se"] |= ~(np.isfinite(se) & (se > 0))
-    return _first_that_applies(checks, -1)
-
-
-def _fate(a: pd.DataFrame, b: pd.DataFrame, aligned: Alignment, action: Action) -> IntArray:
-    one_allele = (a["other_allele"].isna() | b["other_allele"].isna()).to_numpy()
-    no_eaf = (a["eaf"].isna() | b["eaf"].isna()).to_numpy()
-    palindromic = aligned.palindromic
-    ambiguous = aligned.ambiguous & (action != 1)
-    checks = {
+        "dropped_no_effect_allele": (a.alleles.effect < 0) | (b.alleles.effect < 0),
+        "dropped_equal_alleles": _equal(a.alleles) | _equal(b.alleles),
+        "dropped_beta": ~(np.isfinite(a.beta) & np.isfinite(b.beta)),
+        "dropped_se": ~(_positive(a.se) & _positive(b.se)),
         "dropped_palindromic_one_allele": palindromic & one_allele,
         "dropped_incompatible_alleles": aligned.incompatible,
         "dropped_palindromic": palindromic & (action == 3),
@@ -198,77 +200,73 @@ def _fate(a: pd.DataFrame, b: pd.DataFrame, aligned: Alignment, action: Action) 
         "kept_swapped": aligned.swapped,
         "kept_strand_flipped": aligned.strand_flipped,
     }
-    return _first_that_applies(checks, _FATES.index("kept_aligned"))
+    fate = np.full(a.beta.size, FATE["kept_aligned"], dtype=np.int8)
+    for name in sorted(checks, key=FATES.index, reverse=True):
+        fate[checks[name]] = FATE[name]
+    return fate
 
 
-def _table(a: pd.DataFrame, b: pd.DataFrame, aligned: Alignment, kept: BoolArray) -> pd.DataFrame:
-    columns: dict[str, Any] = dict.fromkeys(TABLE_COLUMNS)  # in this order
-    columns["variant"] = a["variant"].to_numpy()[kept]
-    columns["effect_allele"], columns["other_allele"] = aligned.effect[kept], aligned.other[kept]
-    for name in ("chromosome", "position"):
-        columns[name] = a[name].where(a[name].notna(), b[name]).to_numpy()[kept]
+def _equal(alleles: CodedAlleles) -> BoolArray:
+    return (alleles.effect == alleles.other) & (alleles.effect >= 0)
+
+
+def _positive(se: FloatArray) -> BoolArray:
+    return np.isfinite(se) & (se > 0)
+
+
+def _flags(aligned: CodedAlignment, fate: FateArray) -> npt.NDArray[np.uint8]:
+    """What was seen; nothing of variants that could not be compared."""
+    matched = ~aligned.incompatible
+    seen = {
+        Flag.ALIGNED: matched & ~aligned.swapped & ~aligned.strand_flipped,
+        Flag.SWAPPED: matched & aligned.swapped,
+        Flag.STRAND_FLIPPED: matched & aligned.strand_flipped,
+        Flag.PALINDROMIC: aligned.palindromic,
+        Flag.AMBIGUOUS: aligned.ambiguous,
+    }
+    flags = sum((flag.value * is_so.astype(np.uint8) for flag, is_so in seen.items()), np.zeros(fate.size, np.uint8))
+    return np.where(fate > FATE["dropped_se"], flags, np.uint8(0))
+
+
+def _table(a: _Part, b: _Part, aligned: CodedAlignment, coding: _Coding, kept: BoolArray) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    columns["variant"] = a.frame["variant"].filter(kept).to_numpy()
+    columns["effect_allele"], columns["other_allele"] = (
+        coding.words.spelling(x[kept]) for x in (aligned.effect, aligned.other)
+    )
+    here, there = (f.frame["chromosome"].filter(kept).cast(pl.String) for f in (a, b))
+    columns["chromosome"] = _shared_text(here.zip_with(here.is_not_null(), there))
+    place_a, place_b = (f.numbers("position")[kept] for f in (a, b))
+    columns["position"] = np.where(np.isnan(place_a), place_b, place_a)
     columns["palindromic"], columns["ambiguous"] = aligned.palindromic[kept], aligned.ambiguous[kept]
     for side, f, sign, eaf in (
         ("exposure", a, aligned.sign_first, aligned.eaf_first),
         ("outcome", b, aligned.sign_second, aligned.eaf_second),
     ):
-        columns[f"beta_{side}"] = f["beta"].to_numpy()[kept] * sign[kept]
-        columns[f"se_{side}"] = f["se"].to_numpy()[kept]
+        columns[f"beta_{side}"] = f.beta[kept] * sign[kept]
+        columns[f"se_{side}"] = f.se[kept]
         columns[f"eaf_{side}"] = eaf[kept]
-        columns[f"p_{side}"] = f["p_value"].to_numpy()[kept]
-        columns[f"n_{side}"] = f["n"].to_numpy()[kept]
-    return pd.DataFrame(columns, copy=False)
+        columns[f"p_{side}"] = f.numbers("p_value")[kept]
+        columns[f"n_{side}"] = f.numbers("n")[kept]
+    return columns
 
 
-def _every_fate(a: pd.DataFrame, b: pd.DataFrame, in_a: BoolArray, in_b: BoolArray, fate: IntArray) -> IntArray:
-    """Fates of the rows of the exposure file, then of those of the outcome file that it does not have."""
-    code = {name: position for position, name in enumerate(_FATES)}
-    first = np.where(a["variant"].isna(), code["exposure_without_id"], code["not_in_outcome"])
-    first[in_a] = fate
-    second = np.where(b["variant"][~in_b].isna(), code["outcome_without_id"], code["not_in_exposure"])
-    return np.concatenate([first, second]).astype(np.int64)
+def _shared_text(column: pl.Series) -> npt.NDArray[np.object_]:
+    """Strings of Python, one for each distinct value and not one a row."""
+    known = column.unique().drop_nulls()
+    codes = column.cast(pl.Enum(known)).to_physical().cast(pl.Int64).fill_null(known.len()).to_numpy()
+    return np.array([*known, None], dtype=object)[codes]
 
 
-def _audit(
-    a: pd.DataFrame,
-    b: pd.DataFrame,
-    in_a: BoolArray,
-    in_b: BoolArray,
-    fate: IntArray,
-    usable: BoolArray,
-    aligned: Alignment,
-) -> pd.DataFrame:
-    same = ~(aligned.incompatible | aligned.swapped | aligned.strand_flipped)
-    flags = {
-        "aligned": same,
-        "swapped": aligned.swapped & ~aligned.incompatible,
-        "strand_flipped": aligned.strand_flipped & ~aligned.incompatible,
-        "palindromic": aligned.palindromic,
-        "ambiguous": aligned.ambiguous,
-    }
-    compared = np.flatnonzero(in_a)[usable]
-    columns: dict[str, Any] = {
-        "variant": np.concatenate([a["variant"].to_numpy(), b["variant"][~in_b].to_numpy()]),
-        "in_exposure": np.arange(fate.size) < len(a),
-        "in_outcome": np.concatenate([in_a, np.ones(fate.size - len(a), dtype=bool)]),
-        "status": np.array(["dropped", "kept"], dtype=object)[(fate >= _FIRST_KEPT).astype(np.int64)],
-    }
-    for name, flag in flags.items():
-        columns[name] = np.zeros(fate.size, dtype=bool)
-        columns[name][compared] = flag
-    columns["reason"] = np.array(list(_REASONS.values()), dtype=object)[fate]
-    return pd.DataFrame(columns, copy=False)
+def _empty_table(size: int) -> dict[str, npt.NDArray[Any]]:
+    """Room for as many rows as there may be; what is never written takes no memory."""
+    kinds = dict.fromkeys(_TEXT, object) | dict.fromkeys(("palindromic", "ambiguous"), bool)
+    return {name: np.empty(size, dtype=kinds.get(name, float)) for name in TABLE_COLUMNS}
 
 
-def _counts(n_exposure: int, n_outcome: int, fate: IntArray) -> dict[str, int]:
-    by_fate = dict(zip(_FATES, np.bincount(fate, minlength=len(_FATES)).tolist(), strict=True))
-    kept = sum(n for name, n in by_fate.items() if name.startswith("kept"))
-    dropped = sum(n for name, n in by_fate.items() if name.startswith("dropped"))
-    return {
-        "n_exposure": n_exposure,
-        "n_outcome": n_outcome,
-        "n_both": kept + dropped,
-        "n_kept": kept,
-        "n_dropped": dropped,
-        **by_fate,
-    }
+def _fill(table: dict[str, npt.NDArray[Any]], start: int, part: dict[str, Any]) -> int:
+    """Write the part behind the rows that are there; return where the next one begins."""
+    end = start + part["variant"].size
+    for name, column in table.items():
+        column[start:end] = part[name]
+    return int(end)

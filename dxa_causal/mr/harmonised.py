@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import polars as pl
 
 from dxa_causal._core.errors import SummaryStatisticsError, shown
 from dxa_causal.genotypes.linkage import align_correlation, check_correlation, refuse_indefinite
+from dxa_causal.mr.audit import FATE, REASONS, Account, Flag
 from dxa_causal.results import Summary, read_only
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,10 +42,8 @@ class Harmonised:
         effect_allele, other_allele, chromosome and position (those of the
         exposure, where known), then beta, se, eaf, p, n of exposure and
         outcome (``beta_exposure`` ...), palindromic, ambiguous.
-    audit : DataFrame
-        One row per row of either file: variant, in_exposure, in_outcome,
-        status ("kept" or "dropped"), aligned, swapped, strand_flipped,
-        palindromic, ambiguous, and the reason in words.
+    account : Account
+        What `audit` is made of, in a few bytes a variant.
     counts : mapping of str to int
         ``n_exposure = n_both + not_in_outcome + exposure_without_id`` (the
         same for the outcome), ``n_both = n_kept + n_dropped``, and the reasons
@@ -55,7 +55,7 @@ class Harmonised:
     """
 
     table: pd.DataFrame
-    audit: pd.DataFrame
+    account: Account
     counts: Mapping[str, int]
     exposure: str = "exposure"
     outcome: str = "outcome"
@@ -116,24 +116,17 @@ class Harmonised:
             if value is not None:
                 full = np.full(size, value) if np.ndim(value) == 0 else value
                 columns[name] = vector(name, full, size=size, positive=True)
-        audit = pd.DataFrame(
-            {
-                "variant": columns["variant"],
-                "in_exposure": True,
-                "in_outcome": True,
-                "status": "kept",
-                "aligned": True,
-                "swapped": False,
-                "strand_flipped": False,
-                "palindromic": False,
-                "ambiguous": False,
-                "reason": "given as aligned",
-            }
+        account = Account(
+            pl.Series(columns["variant"], dtype=pl.String),
+            pl.Series([], dtype=pl.String),
+            np.full(size, FATE["kept_as_given"], dtype=np.int8),
+            np.ones(size, dtype=bool),
+            np.full(size, Flag.ALIGNED.value, dtype=np.uint8),
         )
         counts = {"n_exposure": size, "n_outcome": size, "n_both": size, "n_kept": size, "n_dropped": 0}
         return cls(
             table=pd.DataFrame(columns),
-            audit=audit,
+            account=account,
             counts=MappingProxyType({**counts, "kept_aligned": size}),
             ld=None if ld is None else read_only(refuse_indefinite(check_correlation(ld, size))),
         )
@@ -182,6 +175,16 @@ class Harmonised:
         """
         return replace(self, ld=read_only(align_correlation(matrix, variants, effect_alleles, self.table, ridge=ridge)))
 
+    @cached_property
+    def audit(self) -> pd.DataFrame:
+        """One row per row of either file, made when it is first asked for.
+
+        variant, in_exposure, in_outcome, status ("kept" or "dropped"),
+        aligned, swapped, strand_flipped, palindromic, ambiguous, and the
+        reason in words.
+        """
+        return self.account.frame()
+
     @property
     def n_variants(self) -> int:
         """Variants kept."""
@@ -219,8 +222,8 @@ class Harmonised:
         """Print the counts and the reasons for which variants were dropped."""
         nonzero = {name: n for name, n in self.counts.items() if n or name.startswith("n_")}
         table = pd.DataFrame({"count": list(nonzero), "variants": list(nonzero.values())})
-        shared = self.audit[(self.audit["status"] == "dropped") & self.audit["in_exposure"] & self.audit["in_outcome"]]
-        notes = [f"{n} dropped: {reason}" for reason, n in shared["reason"].value_counts().items()]
+        dropped = {name: n for name, n in nonzero.items() if name.startswith("dropped_")}
+        notes = [f"{n} dropped: {REASONS[name]}" for name, n in sorted(dropped.items(), key=lambda item: -item[1])]
         return Summary(f"Harmonised variants: {self.exposure} -> {self.outcome}", [table], notes)
 
     def __repr__(self) -> str:

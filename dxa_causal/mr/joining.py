@@ -6,12 +6,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import polars as pl
 
 from dxa_causal._core.errors import SummaryStatisticsError
+from dxa_causal.mr.reading.repeats import repeated
 
 BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
+RowArray = npt.NDArray[np.int32]
 By = Literal["auto", "variant", "position"]
 
 # Ids that stand at other places in the two files, as a share of those whose place both give: beyond it the builds
@@ -20,19 +21,30 @@ _BUILDS_DIFFER = 0.5
 
 
 class Join(NamedTuple):
-    """Rows of each file that are in the other one, and the row of the second that belongs to each such row."""
+    """For each row of the first file the row of the second that belongs to it, -1 where none does; sizes of both."""
 
-    in_first: BoolArray
-    in_second: BoolArray
-    partner: IntArray
+    partner: RowArray
+    n_second: int
+
+    @property
+    def rows(self) -> RowArray:
+        """Rows of the first file that are in the second too, in their order."""
+        return np.flatnonzero(self.partner >= 0).astype(np.int32)
+
+    @property
+    def in_second(self) -> BoolArray:
+        """Which rows of the second file are in the first too."""
+        found = np.zeros(self.n_second, dtype=bool)
+        found[self.partner[self.partner >= 0]] = True
+        return found
 
 
-def join(a: pd.DataFrame, b: pd.DataFrame, by: By, builds: tuple[str, str]) -> Join:
+def join(a: pl.DataFrame, b: pl.DataFrame, by: By, builds: tuple[str, str]) -> Join:
     """Match rows by id, by place and alleles, or (auto) by id and the rest by place and alleles.
 
     Parameters
     ----------
-    a, b : DataFrame
+    a, b : polars.DataFrame
         As `read_side` returns them.
     by : {"auto", "variant", "position"}
     builds : tuple of str
@@ -46,137 +58,128 @@ def join(a: pd.DataFrame, b: pd.DataFrame, by: By, builds: tuple[str, str]) -> J
     """
     if by == "position":
         for side, frame in (("exposure", a), ("outcome", b)):
-            if frame["position"].isna().all() or frame["chromosome"].isna().all():
+            if not _placed(frame):
                 raise SummaryStatisticsError(f"{side}: by='position' needs columns chromosome and position")
-        return _matched(a, b, _keys(a), _keys(b), "place and alleles")
+        return _matched(_keys(a), _keys(b), "place and alleles")
     if by == "variant" or not (_placed(a) and _placed(b)):
-        return _matched(a, b, _ids(a), _ids(b), "id")
+        return _matched(_ids(a), _ids(b), "id")
     try:
-        found = _matched(a, b, _ids(a), _ids(b), "id")
+        found = _matched(_ids(a), _ids(b), "id")
     except _NothingShared:
-        return _matched(a, b, _keys(a), _keys(b), "id or place and alleles")
+        return _matched(_keys(a), _keys(b), "id or place and alleles")
     _refuse_other_build(a, b, found, builds)
     return _with_places(a, b, found)
 
 
-def fill_ids(a: pd.DataFrame, b: pd.DataFrame, found: Join) -> None:
-    """Give rows without an id that of their partner in the other file, else chromosome:position:alleles; in place."""
-    ids = [_ids(a).copy(), _ids(b).copy()]
-    rows = np.flatnonzero(found.in_first)
-    for (mine, i), (theirs, j) in (((0, rows), (1, found.partner)), ((1, found.partner), (0, rows))):
-        lacks = pd.isna(ids[mine][i])
-        ids[mine][i[lacks]] = ids[theirs][j[lacks]]
-    for frame, names in zip((a, b), ids, strict=True):
-        lacks = pd.isna(names) & (frame["chromosome"].notna() & frame["position"].notna()).to_numpy()
-        part = frame[lacks]
-        names[lacks] = [
-            ":".join([c, f"{p:.0f}", *(x for x in alleles if x is not None)])
-            for c, p, *alleles in zip(
-                part["chromosome"], part["position"], part["other_allele"], part["effect_allele"], strict=True
-            )
-        ]
-        frame["variant"] = names
+def fill_ids(a: pl.DataFrame, b: pl.DataFrame, found: Join) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give rows without an id that of their partner in the other file, else chromosome:position:alleles."""
+    back = np.full(b.height, -1, dtype=np.int32)
+    back[found.partner[found.rows]] = found.rows
+    filled = []
+    for frame, other, partner in ((a, b, found.partner), (b, a, back)):
+        theirs = _ids(other).gather(pl.Series(partner).replace(-1, None))
+        filled.append(frame.with_columns(variant=pl.coalesce(_ids(frame), theirs, _place_name())))
+    return filled[0], filled[1]
 
 
 class _NothingShared(SummaryStatisticsError):
     """No row of one file is in the other."""
 
 
-def _placed(frame: pd.DataFrame) -> bool:
-    return bool(frame["position"].notna().any() and frame["chromosome"].notna().any())
+def _placed(frame: pl.DataFrame) -> bool:
+    return all(frame[name].null_count() < frame.height for name in ("chromosome", "position"))
 
 
-def _ids(frame: pd.DataFrame) -> npt.NDArray[np.object_]:
-    return frame["variant"].to_numpy(dtype=object)
+def _ids(frame: pl.DataFrame) -> pl.Series:
+    return frame["variant"].cast(pl.String)
 
 
-def _keys(frame: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Chromosome, position and alleles, the same for both strands and either effect allele; None if one is missing."""
-    import polars as pl
-
-    text = {name: frame[name].to_numpy(dtype=object) for name in ("chromosome", "effect_allele", "other_allele")}
-    p = frame["position"].to_numpy(dtype=np.float64, na_value=np.nan)
-    table = pl.DataFrame({name: pl.Series(values, dtype=pl.String) for name, values in text.items()}).with_columns(
-        position=pl.Series(p, nan_to_null=True).cast(pl.Int64)
-    )
-    one, two = pl.col("effect_allele"), pl.col("other_allele")
-    both_strands = [(x, x.str.replace_many(["A", "C", "G", "T"], ["T", "G", "C", "A"])) for x in (one, two)]
-    pairs = [
-        pl.concat_str([pl.min_horizontal(x, y), pl.max_horizontal(x, y)], separator=":")
-        for x, y in zip(*both_strands, strict=True)
-    ]
-    key = pl.concat_str(["chromosome", pl.col("position").cast(pl.String), pl.min_horizontal(*pairs)], separator=":")
-    complete = pl.when(one.is_not_null() & two.is_not_null()).then(key)
-    return table.select(key=complete)["key"].to_numpy().astype(object)
+def _text(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.String)
 
 
-def _matched(
-    a: pd.DataFrame, b: pd.DataFrame, keys_a: npt.NDArray[np.object_], keys_b: npt.NDArray[np.object_], by: str
-) -> Join:
-    code, names = pd.factorize(np.concatenate([keys_a, keys_b]))
-    code_a, code_b = np.split(code, [len(a)])
-    count_a = np.bincount(code_a[code_a >= 0], minlength=names.size)
-    count_b = np.bincount(code_b[code_b >= 0], minlength=names.size)
-    both = (count_a > 0) & (count_b > 0)
-    if not both.any():
-        examples = " and ".join(
-            f"{[k for k in keys[:1000] if k is not None and k == k][:2]} in the {side}"
-            for keys, side in ((keys_a, "exposure"), (keys_b, "outcome"))
-        )
-        raise _NothingShared(
-            f"no variant is in both files ({len(a)} exposure, {len(b)} outcome rows): the ids look like {examples}. "
-            f"Variants are joined by {by}; give both files the same kind"
-        )
-    for side, count in (("exposure", count_a), ("outcome", count_b)):
-        twice = names[both & (count > 1)]
-        if twice.size:
+def _place_name() -> pl.Expr:
+    place = pl.concat_str([_text("chromosome"), pl.col("position").cast(pl.Int64).cast(pl.String)], separator=":")
+    alleles = [_text("other_allele"), _text("effect_allele")]
+    return pl.when(place.is_not_null()).then(pl.concat_str([place, *alleles], separator=":", ignore_nulls=True))
+
+
+def _keys(frame: pl.DataFrame) -> pl.Series:
+    """Chromosome, position and alleles, the same for both strands and either effect allele; null if one is missing."""
+    pairs = []
+    one, two = _text("effect_allele"), _text("other_allele")
+    for x, y in ((one, two), (_other_strand(one), _other_strand(two))):
+        pairs.append(pl.concat_str([pl.min_horizontal(x, y), pl.max_horizontal(x, y)], separator=":"))
+    place = [_text("chromosome"), pl.col("position").cast(pl.Int64).cast(pl.String)]
+    key = pl.concat_str([*place, pl.min_horizontal(*pairs)], separator=":")
+    return frame.select(key=pl.when(one.is_not_null() & two.is_not_null()).then(key))["key"]
+
+
+def _other_strand(allele: pl.Expr) -> pl.Expr:
+    return allele.str.replace_many(["A", "C", "G", "T"], ["T", "G", "C", "A"])
+
+
+def _matched(first: pl.Series, second: pl.Series, by: str) -> Join:
+    doubled = repeated(first), repeated(second)
+    for side, twice, other in (("exposure", doubled[0], second), ("outcome", doubled[1], first)):
+        shared = twice.filter(twice.is_in(other.filter(other.is_in(twice.implode())).unique().implode()))
+        if shared.len():
             raise SummaryStatisticsError(
-                f"{side}: {twice.size} shared variants are listed more than once, first "
-                f"{', '.join(repr(v) for v in twice[:5])}; keep one row of each (the right alleles of a variant "
+                f"{side}: {shared.len()} shared variants are listed more than once, first "
+                f"{', '.join(repr(v) for v in shared.head(5))}; keep one row of each (the right alleles of a variant "
                 f"with several, or one of several studies)"
             )
-    shared = np.append(both, False)  # code -1, no id, is the last
-    row_of_b = np.full(names.size, -1, dtype=np.int64)
-    row_of_b[code_b[code_b >= 0]] = np.flatnonzero(code_b >= 0)
-    in_a = shared[code_a]
-    return Join(in_a, shared[code_b], row_of_b[code_a[in_a]])
+    partner = _one_to_one(first, second, doubled)
+    if (partner < 0).all():
+        examples = " and ".join(
+            f"{keys.head(1000).drop_nulls().head(2).to_list()} in the {side}"
+            for keys, side in ((first, "exposure"), (second, "outcome"))
+        )
+        raise _NothingShared(
+            f"no variant is in both files ({first.len()} exposure, {second.len()} outcome rows): the ids look like "
+            f"{examples}. Variants are joined by {by}; give both files the same kind"
+        )
+    return Join(partner, second.len())
 
 
-def _refuse_other_build(a: pd.DataFrame, b: pd.DataFrame, found: Join, builds: tuple[str, str]) -> None:
-    rows = np.flatnonzero(found.in_first)
-    places = [
-        (f["chromosome"].to_numpy(dtype=object)[i], f["position"].to_numpy(dtype=np.float64, na_value=np.nan)[i])
-        for f, i in ((a, rows), (b, found.partner))
-    ]
-    (chromosome_a, position_a), (chromosome_b, position_b) = places
-    given = ~(np.isnan(position_a) | np.isnan(position_b) | pd.isna(chromosome_a) | pd.isna(chromosome_b))
-    differ = given & ((position_a != position_b) | (chromosome_a != chromosome_b))
-    if differ.sum() > _BUILDS_DIFFER * given.sum():
-        i = int(np.flatnonzero(differ)[0])
+def _one_to_one(first: pl.Series, second: pl.Series, doubled: tuple[pl.Series, pl.Series]) -> RowArray:
+    """Row of the second with the same key, -1 where there is none, the key is missing or there twice in a file."""
+    sides = []
+    for name, keys, twice in (("i", first, doubled[0]), ("j", second, doubled[1])):
+        side = pl.LazyFrame({"key": keys}).with_row_index(name).filter(pl.col("key").is_not_null())
+        sides.append(side.filter(~pl.col("key").is_in(twice.implode())) if twice.len() else side)
+    pairs = sides[0].join(sides[1], on="key").select("i", "j").collect(engine="streaming")
+    partner = np.full(first.len(), -1, dtype=np.int32)
+    partner[pairs["i"].to_numpy()] = pairs["j"].to_numpy()
+    return partner
+
+
+def _refuse_other_build(a: pl.DataFrame, b: pl.DataFrame, found: Join, builds: tuple[str, str]) -> None:
+    place = ("chromosome", "position")
+    rows = found.rows
+    first, second = a.select(place)[rows], b.select(place)[found.partner[rows]]
+    one, two = ([frame["chromosome"], frame["position"]] for frame in (first, second))
+    given = one[0].is_not_null() & one[1].is_not_null() & two[0].is_not_null() & two[1].is_not_null()
+    differ = given & ((one[0] != two[0]) | (one[1] != two[1]))
+    n, n_given = int(differ.sum()), int(given.sum())
+    if n > _BUILDS_DIFFER * n_given:
+        i = differ.arg_max() or 0
         named = [f" ({build})" if build else "" for build in builds]
         raise SummaryStatisticsError(
-            f"the files are on different genome builds: {int(differ.sum())} of {int(given.sum())} shared ids stand at "
-            f"other places, first {a['variant'].iloc[rows[i]]!r}: {chromosome_a[i]}:{position_a[i]:.0f} in the "
-            f"exposure{named[0]}, {chromosome_b[i]}:{position_b[i]:.0f} in the outcome{named[1]}. Lift one of them "
-            f"over, or join by id alone with by='variant'"
+            f"the files are on different genome builds: {n} of {n_given} shared ids stand at other places, first "
+            f"{a['variant'][int(rows[i])]!r}: {one[0][i]}:{one[1][i]:.0f} in the exposure{named[0]}, "
+            f"{two[0][i]}:{two[1][i]:.0f} in the outcome{named[1]}. Lift one of them over, or join by id alone with "
+            f"by='variant'"
         )
 
 
-def _with_places(a: pd.DataFrame, b: pd.DataFrame, found: Join) -> Join:
+def _with_places(a: pl.DataFrame, b: pl.DataFrame, found: Join) -> Join:
     """Add rows that no id matches but place and alleles do; what is there twice stays out."""
-    rest_a, rest_b = np.flatnonzero(~found.in_first), np.flatnonzero(~found.in_second)
+    rest_a, rest_b = np.flatnonzero(found.partner < 0), np.flatnonzero(~found.in_second)
     if not (rest_a.size and rest_b.size):
         return found
-    first, second = (pd.Series(rows, index=_keys(f.iloc[rows])) for f, rows in ((a, rest_a), (b, rest_b)))
-    first, second = (s[s.index.notna() & ~s.index.duplicated(keep=False)] for s in (first, second))
-    position = second.index.get_indexer(first.index)
-    more_a, more_b = first.to_numpy()[position >= 0], second.to_numpy()[position[position >= 0]]
-    if not more_a.size:
-        return found
-    partner = np.full(len(a), -1, dtype=np.int64)
-    partner[found.in_first] = found.partner
-    partner[more_a] = more_b
-    in_second = found.in_second.copy()
-    in_second[more_b] = True
-    in_first = partner >= 0
-    return Join(in_first, in_second, partner[in_first])
+    keys = [_keys(frame[rest]) for frame, rest in ((a, rest_a), (b, rest_b))]
+    more = _one_to_one(keys[0], keys[1], (repeated(keys[0]), repeated(keys[1])))
+    partner = found.partner.copy()
+    partner[rest_a[more >= 0]] = rest_b[more[more >= 0]]
+    return Join(partner, found.n_second)

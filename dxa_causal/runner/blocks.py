@@ -314,8 +314,8 @@ class WeightingBlock(_CohortBlock):
 class MrBlock(_Block):
     """``[[mr]]``: two GWAS summary files or data sets.
 
-    `methods` lists estimators, or is "all". `checks` adds what each estimate assumes and could detect, funnel and
-    density; `strobe_mr` the checklist.
+    `methods` lists estimators, or is "all"; `convention` and `n_draws` are those of `mr.estimate`. `checks` adds what
+    each estimate assumes and could detect, funnel and density; `strobe_mr` the checklist.
     """
 
     exposure: str
@@ -324,6 +324,8 @@ class MrBlock(_Block):
     outcome_label: str = "outcome"
     action: Literal[1, 2, 3] = 2
     methods: tuple[Method, ...] | Literal["all"] = ("ivw", "egger", "weighted_median")
+    convention: Literal["twosamplemr", "mendelianrandomization"] = "twosamplemr"
+    n_draws: int = Field(default=1000, ge=2)
     exponentiate: StrictBool = False
     checks: StrictBool = False
     strobe_mr: StrictBool = False

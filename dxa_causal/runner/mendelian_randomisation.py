@@ -47,7 +47,10 @@ def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Contex
     counts = counts.loc[(counts["variants"] > 0) | counts["what"].str.startswith("n_")].copy()
     counts["what"] = counts["what"].str.replace("_", " ")
     writer.table(counts, "counts", "What happened to the variants; the counts add up.")
-    fit = mr.estimate(harmonised, methods=_methods(block, harmonised), seed=context.seed)
+    fit = mr.estimate(
+        harmonised, methods=_methods(block, harmonised), convention=block.convention, seed=context.seed,
+        n_draws=block.n_draws,
+    )  # fmt: skip
     writer.table(fit.tidy(), "estimates", f"Effect of {block.exposure_label} on {block.outcome_label}, as estimated.")
     if block.exponentiate:
         effects = fit.tidy(exponentiate=True).query("term == 'effect' and method not in @UNITLESS")
@@ -125,6 +128,16 @@ def _checks(writer: BlockWriter, fit: mr.MREstimates, seed: int, x: str, y: str)
     writer.table(radial.tidy(), "radial", "Radial regression.")
     if isinstance(radial, mr.RadialResult):
         writer.figure(radial.plot(), "radial", "Radial plot; outliers stand out from the lines.")
+    rucker = mr.rucker(h)
+    said = f" Selected: {rucker.selected}." if isinstance(rucker, mr.RuckerResult) else ""
+    writer.table(rucker.tidy(), "rucker", f"Rucker's framework: IVW or Egger, fixed or random effects.{said}")
+    simex = mr.simex(h, seed=seed)
+    said = f"; I2_GX = {simex.i2_gx:.2f}" if isinstance(simex, mr.SimexResult) else ""
+    writer.table(simex.tidy(), "simex", f"MR-Egger corrected for the errors of the effects on {x} (SIMEX){said}.")
+    clusters = mr.clusters(h, seed=seed)
+    writer.table(clusters.tidy(), "clusters", "MR-Clust: groups of variants that agree on an effect.")
+    if isinstance(clusters, mr.ClustersResult):
+        writer.figure(clusters.plot(), "clusters", "Variants by cluster; lines are the clusters' effects.")
     presso = mr.presso(h, seed=seed)
     said = f"MR-PRESSO; {presso.describe()}." if isinstance(presso, mr.PressoResult) else "MR-PRESSO."
     writer.table(presso.tidy(), "presso", said)
@@ -183,7 +196,7 @@ def _known(
         "6b": f"Alleles aligned with action {block.action} (TwoSampleMR); {h.n_variants} variants used",
         "6c": f"{names}. Covariates of the two samples: {BLANK}",
         "8": f"{len(effects)} methods with different assumptions, heterogeneity, Egger's intercept"
-        + (", radial regression, MR-PRESSO, leave-one-out" if block.checks else ""),
+        + (", radial regression, MR-PRESSO, SIMEX, clusters, leave-one-out" if block.checks else ""),
         "9a": ", ".join(f"{name} {version}" for name, version in versions().items()) + f"; seed {seed}",
         "10a": "; ".join(f"{r.what}: {r.variants}" for r in counts.itertuples()),
         "11a": "table of the variants; scatter and forest" if block.checks else "scatter and forest",

@@ -34,6 +34,12 @@ def expected() -> list[dict]:
 
 
 @pytest.fixture(scope="session")
+def perturbations() -> int:
+    """Perturbed data sets of cML: 20 000, as for the other random numbers, take a minute each."""
+    return int(os.environ.get("DXA_CAUSAL_PERTURBATIONS", "2000"))
+
+
+@pytest.fixture(scope="session")
 def private_csv() -> Callable[[str], pd.DataFrame]:
     """Data that may not ship (GPL packages), from the folder in the variable DXA_CAUSAL_MR_DATA."""
 

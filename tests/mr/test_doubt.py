@@ -50,15 +50,6 @@ def test_leave_one_out_is_refitting(method):
     assert isinstance(mr.leave_one_out(drawn(2), method=method), NotApplicable)
 
 
-def test_rucker(bmi_chd):
-    table = mr.rucker(bmi_chd)
-    rows = json.loads((REFERENCE / "doubt.json").read_text())["rucker"]
-    for (_, ours), row in zip(table.iterrows(), rows, strict=True):
-        for name, column in (("estimate", "estimate"), ("std_error", "se"), ("p_value", "p")):
-            assert ours[name] == pytest.approx(row[column], rel=RTOL)
-        assert ours["selected"] == (ours["model"] == row["selected"])
-
-
 def test_radial_rows(bmi_chd):
     rows = json.loads((REFERENCE / "doubt.json").read_text())["radial"]
     for weights in (1, 2, 3):

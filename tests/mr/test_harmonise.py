@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,23 @@ def test_every_unusable_row_is_accounted_for():
     text = str(h.summary())
     assert "3 dropped: standard error missing, not finite or not positive" in text
     assert "<table" in h._repr_html_()
+
+
+def test_the_audit_is_made_when_it_is_asked_for(exposure, outcome):
+    h = mr.harmonise(exposure, outcome)
+    assert "Harmonised variants" in repr(h)
+    assert "audit" not in vars(h)
+    again = pickle.loads(pickle.dumps(h))
+    pd.testing.assert_frame_equal(again.audit, h.audit)
+    assert h.audit is h.audit
+
+
+def test_any_polars_frame(exposure, outcome, bmi_chd):
+    a = pl.from_pandas(exposure).with_columns(pl.col("effect_allele.exposure").cast(pl.Categorical))
+    b = pl.from_pandas(outcome).with_columns(pl.col("other_allele.outcome").cast(pl.Enum(["A", "C", "G", "T"])))
+    pieces = pl.concat([a[:30], a[30:31], a[31:]], rechunk=False)
+    for first, second in ((pieces, b), (pieces.lazy(), b.lazy())):
+        pd.testing.assert_frame_equal(mr.harmonise(first, second).table, bmi_chd.table)
 
 
 def test_nothing_kept_warns_and_still_answers():

@@ -171,7 +171,7 @@ def test_what_is_missing_is_said():
         beta_exposure=[0.1, 0.2], se_exposure=[0.01] * 2, beta_outcome=[0.1, 0.2], se_outcome=[0.01] * 2
     )
     assert "n_exposure" in mr.clr(h).tidy()["reason"].iloc[0]
-    assert "n_exposure" in mr.estimate(h, "pc_gmm").tidy()["reason"].iloc[0]
+    assert "(ld)" in mr.estimate(h, "pc_gmm").tidy()["reason"].iloc[0]
     assert mr.clr(h, n_exposure=1000, n_outcome=1000).tidy()["reason"].eq("").all()
     with pytest.raises(OptionError, match="share"):
         mr.pc_gmm(made(), share=1.0)

@@ -73,13 +73,26 @@ def test_hetpen_with_two_pieces():
 
 
 @pytest.mark.parametrize(
-    ("penalty", "n_valid", "estimate", "se"),
-    [(None, 26, 2.67089553033321, 0.430611747991002), (0.2, 12, 2.52143627815093, 0.341712673595063)],
+    ("penalty", "n_valid", "estimate", "se", "lambda_"),
+    [
+        (None, 26, 2.67089553033321, 0.430611747991002, 0.775755167296549),
+        (0.2, 12, 2.52143627815093, 0.341712673595063, 0.2),
+    ],
 )
-def test_lasso_reference(lipids, penalty, n_valid, estimate, se):
+def test_lasso_reference(lipids, penalty, n_valid, estimate, se, lambda_):
     fit = lasso(lipids, lambda_=penalty)
     assert fit.valid[0].sum() == n_valid
     assert (fit.estimates[0], fit.std_errors[0]) == pytest.approx((estimate, se), rel=RTOL)
+    assert fit.details[0]["lambda"] == pytest.approx(lambda_, rel=1e-6)  # glmnet's path to its eight digits
+
+
+def test_lasso_does_not_hang_on_which_allele_is_counted():
+    rng = np.random.default_rng(3)
+    bx, sign = rng.uniform(0.05, 0.15, 30), np.where(rng.random(30) < 0.5, -1, 1)
+    by = 0.3 * bx + 0.02 * rng.standard_normal(30) + np.where(np.arange(30) < 8, 0.1, 0.0)
+    one, other = (lasso(arrays(s * bx, s * by, np.full(30, 0.01), np.full(30, 0.02))) for s in (1, sign))
+    assert one.details[0]["lambda"] == pytest.approx(other.details[0]["lambda"], rel=1e-9)
+    assert one.valid[0].tolist() == other.valid[0].tolist()
 
 
 def test_correlated_reference(calcium):

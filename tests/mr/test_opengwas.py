@@ -45,8 +45,8 @@ def server():
 def test_instruments_and_associations(server):
     table = mr.opengwas_instruments("ieu-a-2", server=server.address, token="secret")
     frame, _ = read_side(table, "exposure")
-    assert frame.loc[0, ["variant", "effect_allele", "other_allele"]].tolist() == ["rs1558902", "A", "T"]
-    assert frame.loc[0, "se"] == 0.0031
+    assert frame.select("variant", "effect_allele", "other_allele").row(0) == ("rs1558902", "A", "T")
+    assert frame["se"][0] == 0.0031
     mr.opengwas_associations(["rs1558902"], "ieu-a-7", server=server.address, token="secret")
     paths, questions, tokens = zip(*server.asked, strict=True)
     assert paths == ("/tophits", "/associations")

@@ -250,6 +250,9 @@ def test_cache(write, tmp_path):
     one = read_gwas(path, cache=tmp_path / "kept")
     two = read_gwas(path, cache=tmp_path / "kept")
     assert two.table.equals(one.table)
+    assert one.table.equals(read_gwas(path).table)
+    assert dc.mr.harmonise(one, two).n_variants == 1
+    assert "PARQUET SCAN" in two.lazy().select("beta").explain().upper()  # nothing is read before it is used
     assert two.report.equals(one.report)
     path.write_text(_table([GOOD, GOOD.replace("rs1", "rs2")]))
     assert read_gwas(path, cache=tmp_path / "kept").n_variants == 2
@@ -261,7 +264,34 @@ def test_several_studies_and_sides(write):
     path = write(_table(rows, "trait\tSNP\tEA\tOA\tEAF\tBETA\tSE\tP"))
     with pytest.raises(SummaryStatisticsError, match="several studies"):
         read_gwas(path)
-    assert read_gwas(path, study=("trait", "frac")).trait == "frac"
+    gwas = read_gwas(path, study=("trait", "frac"))
+    assert (gwas.trait, gwas.n_variants) == ("frac", 1)
+    assert gwas.report.set_index("check")["n"]["rows of other studies, left out"] == 1
+
+
+QUOTED = 'name,SNP,EA,OA,EAF,BETA,SE,P\n"a, ""b""",rs1,A,G,0.3,0.1,0.02,5.733031e-07\n'
+
+
+def test_quoted_fields(write):
+    assert read_gwas(write(QUOTED)).table["variant"].to_list() == ["rs1"]
+    inches = QUOTED.replace('"a, ""b"""', '5" tall')
+    assert read_gwas(write(inches)).table["variant"].to_list() == ["rs1"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('"c, d",rs2,A,G,0.3', r"line 3: 5 fields where the header has 8 \(the last line; the file was"),
+        ('"c, d, e, f', r"line 3: 4 fields where .*\(the last line"),
+        ('"c",rs2,A\n"d",rs3,A,G,0.3,0.1,0.02,1\n', r"line 3: 3 fields where the header has 8; the line"),
+        ('"c\nd",rs2,A,G,0.3,0.1,0.02,1\n"c",rs3,A\n', r"line 5: 3 fields where .*\(the last line"),
+        # As many separators too many in one line as are missing in the last.
+        ('"c, d",rs2,A,G,0.3,0.1', r"line 3: 6 fields where .*\(the last line"),
+    ],
+)
+def test_quoted_lines_that_are_short(write, more, said):
+    with pytest.raises(SummaryStatisticsError, match=said):
+        read_gwas(write(QUOTED + more))
 
 
 def test_blocks_end_at_lines(write):

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from dxa_causal.mr._kernels import profile_errors
+
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-_MOST_ROUNDS = 200
-_TOLERANCE = 1e-8
 _CHUNK = 1_000_000  # numbers in one array at a time
 
 
@@ -33,41 +33,14 @@ class Averaged(NamedTuple):
 def constrained(
     bx: FloatArray, by: FloatArray, sx: FloatArray, sy: FloatArray, n_invalid: npt.NDArray[np.int64], start: FloatArray
 ) -> Fits:
-    """Blockwise descent; bx, by (m, n), n_invalid and start (m,): one problem per row."""
-    px, py = sx**-2.0, sy**-2.0
-    m = start.size
-    theta = start.copy()
-    mu = np.broadcast_to(bx, (m, sx.size)).copy()
-    invalid = np.zeros(mu.shape, dtype=bool)
-    active = np.arange(m)
-    for _ in range(_MOST_ROUNDS):
-        x, y, old = bx[active], by[active], theta[active, None]
-        residual = y - old * mu[active]
-        chosen = _largest(residual**2 * py, n_invalid[active])
-        target = np.where(chosen, old * mu[active], y)
-        mean = (x * px + old * target * py) / (px + old**2 * py)
-        new = (target * mean * py).sum(axis=1) / (mean**2 * py).sum(axis=1)
-        mu[active], invalid[active], theta[active] = mean, chosen, new
-        moved = np.abs(new - old[:, 0]) > _TOLERANCE * np.maximum(1.0, np.abs(new))
-        active = active[moved]
-        if not active.size:
-            break
-    t = theta[:, None]
-    mu = np.where(invalid, bx, (bx * px + t * by * py) / (px + t**2 * py))
-    fit = (bx - mu) ** 2 * px + np.where(invalid, 0.0, (by - t * mu) ** 2 * py)
-    curvature = mu**2 * py - (2 * mu * t - by) ** 2 * py**2 / (px + t**2 * py)
-    information = np.where(invalid, 0.0, curvature).sum(axis=1)
+    """Profile over the true effects; bx, by (m, n), n_invalid and start (m,): one problem per row."""
+    none = np.zeros((sx.size, 1))
+    data = profile_errors.Data(bx[..., None], by, (sx**2)[:, None, None], none, sy**2)
+    theta, loss, invalid = profile_errors.constrained(data, n_invalid, start[:, None])
+    information = profile_errors.curvature(data, theta, (~invalid).astype(float))[1][:, 0, 0]
     with np.errstate(invalid="ignore", divide="ignore"):
         error = np.where(information > 0, 1 / np.sqrt(information), np.nan)
-    return Fits(theta, error, fit.sum(axis=1) / 2, invalid)
-
-
-def _largest(values: FloatArray, count: npt.NDArray[np.int64]) -> BoolArray:
-    """Mark the `count` largest of each row."""
-    order = np.argsort(-values, axis=1)
-    chosen = np.empty(values.shape, dtype=bool)
-    np.put_along_axis(chosen, order, np.arange(values.shape[1]) < count[:, None], axis=1)
-    return chosen
+    return Fits(theta[:, 0], error, loss, invalid)
 
 
 def best_of_starts(

@@ -77,9 +77,11 @@ def newton_step(d: Data, theta: FloatArray, w: FloatArray) -> tuple[FloatArray, 
     least = 1e-8 * np.maximum(np.trace(squares, axis1=1, axis2=2), 1e-300)
     value = np.maximum(np.abs(value), least[:, None])  # downhill where the surface bends the other way
     step = -np.einsum("mkl,ml,mjl,mj->mk", vector, 1.0 / value, vector, gradient)
+    reach = _length(d, theta, w) + np.sqrt(np.einsum("mn,mn->m", w / d.yy, d.y**2))
+    reach = np.maximum(reach, 1e-300)
+    size = reach / np.maximum(_length(d, step, w), reach)  # at infinity the surface is flat, not low
     now = objective(d, theta, w)
-    size = np.ones(len(theta))
-    new = theta + step
+    new = theta + size[:, None] * step
     for _ in range(_HALVINGS):
         worse = ~(objective(d, new, w) <= now * (1 + 1e-14))
         if not worse.any():
@@ -90,6 +92,13 @@ def newton_step(d: Data, theta: FloatArray, w: FloatArray) -> tuple[FloatArray, 
         new = np.where(worse[:, None], theta, new)
     arrived = np.abs(new - theta).max(axis=1) <= _TOLERANCE * np.maximum(np.abs(new).max(axis=1), 1e-12)
     return new, arrived
+
+
+def _length(d: Data, direction: FloatArray, w: FloatArray) -> FloatArray:
+    """How much of the outcome's effects a difference in theta (m, k) makes, in standard errors."""
+    moved = np.einsum("mnk,mk->mn", d.x, direction)
+    found: FloatArray = np.sqrt(np.einsum("mn,mn->m", w / d.yy, moved**2))
+    return found
 
 
 def minimise(d: Data, w: FloatArray, start: FloatArray) -> FloatArray:

@@ -101,8 +101,11 @@ class PressoResult(Result):
     def distortion_test(self) -> HypothesisTest | NotApplicable:
         """Distortion test: the outliers do not change the estimate more than chance would."""
         name = "MR-PRESSO distortion test"
-        if self.reason:
-            return NotApplicable(self.reason, method=name)
+        reason = self.reason
+        if not reason and math.isnan(self.distortion_p):
+            reason = f"{int(self.outlier.sum())} of {self.nobs} variants are outliers: the others cannot be redrawn"
+        if reason:
+            return NotApplicable(reason, method=name)
         return HypothesisTest(self.distortion, None, self.distortion_p, name, "outliers do not change the estimate")
 
     def outliers(self) -> pd.DataFrame:
@@ -183,9 +186,12 @@ def presso(
     term gives the outlier test. All slopes follow from two sums, so a draw
     costs O(n).
 
-    The distortion test draws n valid variants with replacement and leaves out
-    as many of them as there are outliers: its p-value is the share of draws
-    in which that changes the estimate more than leaving out the outliers did.
+    The distortion test takes the k outliers as replaced: n - 2k of the n - k
+    others are drawn with replacement, as the paper has it, and its p-value is
+    the share of draws whose estimate is further, in per cent, from that of all
+    n - k than the estimate with the outliers is. The paper leaves open what a
+    draw is compared with; the authors' package (`upstream`) adds the outliers
+    to the n - 2k and compares with the estimate from all variants.
 
     References
     ----------
@@ -268,23 +274,19 @@ def _distortion(
     bx: FloatArray, by: FloatArray, w: FloatArray, outlier: BoolArray, n_draws: int, rng: np.random.Generator,
     upstream: bool,
 ) -> tuple[float, float]:  # fmt: skip
-    """Per cent change by the outliers, and how often as many random valid variants change an estimate more."""
-    good = np.flatnonzero(~outlier)
+    """Per cent change by the outliers, and how often redrawn valid variants change an estimate more."""
+    good, k = np.flatnonzero(~outlier), int(outlier.sum())
     xy, xx = w * bx * by, w * bx * bx
     everybody = xy.sum() / xx.sum()
     without = xy[good].sum() / xx[good].sum()
     bias = (everybody - without) / abs(without)
-    fixed = np.flatnonzero(outlier)[: good.size]
-    size, exceed = good.size - fixed.size if upstream else bx.size, 0
+    kept = np.flatnonzero(outlier)[: good.size if upstream else 0]
+    before = everybody if upstream else without
+    size, exceed = max(0, good.size - k), 0
+    if not size and not upstream:  # half of the variants are outliers
+        return 100.0 * bias, math.nan
     for start in range(0, n_draws, 1000):
-        m = min(1000, n_draws - start)
-        chosen = good[rng.integers(0, good.size, (m, size))]
-        if upstream:
-            before = np.full(m, everybody)
-            after = (xy[chosen].sum(axis=1) + xy[fixed].sum()) / (xx[chosen].sum(axis=1) + xx[fixed].sum())
-        else:
-            left = chosen[:, : good.size]
-            before = xy[chosen].sum(axis=1) / xx[chosen].sum(axis=1)
-            after = xy[left].sum(axis=1) / xx[left].sum(axis=1)
+        chosen = good[rng.integers(0, good.size, (min(1000, n_draws - start), size))]
+        after = (xy[chosen].sum(axis=1) + xy[kept].sum()) / (xx[chosen].sum(axis=1) + xx[kept].sum())
         exceed += int((np.abs((before - after) / np.abs(after)) > abs(bias)).sum())
     return 100.0 * bias, exceed / n_draws

@@ -26,6 +26,8 @@ def _without_sample_sizes(h: MultivariableHarmonised, settings: Settings) -> str
 
 
 def _too_few_components(h: MultivariableHarmonised, settings: Settings) -> str:
+    if h.ld is None:
+        return "needs the correlations of the variants: give ld to from_arrays"
     without = _without_sample_sizes(h, settings)
     if without:
         return without

@@ -50,8 +50,14 @@ def by_length(length: int) -> str | None:
 
 def beyond(table: pl.DataFrame) -> dict[str, int]:
     """Rows per build whose position lies behind the end of their chromosome."""
-    counts = {}
+    if table["position"].null_count() == table.height:
+        return dict.fromkeys(LENGTHS, 0)
+    farthest = table.lazy().group_by("chromosome").agg(pl.col("position").max()).collect(engine="streaming")
+    reached = dict(farthest.with_columns(pl.col("chromosome").cast(pl.String)).iter_rows())
+    counts = dict.fromkeys(LENGTHS, 0)
     for build, lengths in LENGTHS.items():
-        end = pl.col("chromosome").replace_strict(list(CHROMOSOMES), lengths, default=None, return_dtype=pl.Int64)
-        counts[build] = int(table.select((pl.col("position") > end).sum()).item() or 0)
+        for name, end in zip(CHROMOSOMES, lengths, strict=True):
+            if (reached.get(name) or 0) > end:
+                behind = (pl.col("chromosome") == name) & (pl.col("position") > end)
+                counts[build] += int(table.select(behind.sum()).item())
     return counts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ import polars as pl
 from dxa_causal._core.files import atomic_file
 from dxa_causal.mr.reading.gwas import GWAS
 
-_VERSION = 1
+_VERSION = 2
 
 
 def key(file: Path, options: object) -> str:
@@ -32,12 +33,13 @@ def load(folder: Path, name: str) -> GWAS | None:
     kept = json.loads(pl.read_parquet_metadata(path)["dxa_causal"])
     rows = pd.DataFrame(kept["report"], columns=["check", "n", "first_row"])
     rows = rows.astype({"n": "int64", "first_row": "Int64"})
-    return GWAS(pl.read_parquet(path), kept["format"], kept["build"], rows, kept["trait"], tuple(kept["notes"]))
+    return GWAS(pl.scan_parquet(path), kept["format"], kept["build"], rows, kept["trait"], tuple(kept["notes"]))
 
 
-def save(gwas: GWAS, folder: Path, name: str) -> None:
-    """Store under that name, whole or not at all."""
+def save(gwas: GWAS, folder: Path, name: str) -> GWAS:
+    """Store under that name, whole or not at all; return what is stored there."""
     rows = [[c, int(n), None if pd.isna(r) else int(r)] for c, n, r in gwas.report.itertuples(index=False)]
     about = {"format": gwas.format, "build": gwas.build, "trait": gwas.trait, "notes": list(gwas.notes), "report": rows}
     with atomic_file(folder / f"{name}.parquet") as beside:
         gwas.table.write_parquet(beside, metadata={"dxa_causal": json.dumps(about)})
+    return replace(gwas, frame=pl.scan_parquet(folder / f"{name}.parquet"))

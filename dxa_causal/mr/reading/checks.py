@@ -11,6 +11,7 @@ import polars as pl
 
 from dxa_causal._core.errors import SummaryStatisticsError
 from dxa_causal._core.warnings import SummaryStatisticsWarning, warn
+from dxa_causal.mr.reading.repeats import listed_before
 
 FloatArray = npt.NDArray[np.float64]
 _CODES = {"1": "A", "2": "C", "3": "G", "4": "T"}
@@ -32,17 +33,14 @@ def neg_log10_p_of_z(z: FloatArray) -> FloatArray:
 def letters(table: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Turn the codes 1 2 3 4 into A C G T when no other allele occurs."""
     pair = ["effect_allele", "other_allele"]
-    start = table.select(pl.col(pair).head(1000)).unpivot()["value"].drop_nulls()
-    if start.is_empty() or not start.is_in(list(_CODES)).all():
+    seen = {allele for name in pair for allele in table[name].unique().drop_nulls()}
+    if not seen or not seen <= _CODES.keys():
         return table
-    if not table.select(pl.all_horizontal((pl.col(pair).is_in(list(_CODES)) | pl.col(pair).is_null()).all())).item():
-        return table
-    seen = sorted(table.select(pl.concat_list(pair).explode().unique())["effect_allele"].drop_nulls().to_list())
-    if set(seen) <= {"1", "2"}:
+    if seen <= {"1", "2"}:
         notes.append("alleles are coded 1 and 2, which may be allele numbers and not A and C: left as they are")
         return table
     notes.append("alleles coded 1 2 3 4 were read as A C G T")
-    return table.with_columns(pl.col(pair).replace(_CODES))
+    return table.with_columns(pl.col(pair).cast(pl.String).replace(_CODES).cast(pl.Categorical))
 
 
 def scales(table: pl.DataFrame, file: str, counts: Counter[str], notes: list[str]) -> pl.DataFrame:
@@ -122,13 +120,17 @@ def _say(gap: FloatArray, compared: int, counts: Counter[str], file: str) -> Non
 def report(table: pl.DataFrame, counts: Counter[str]) -> pd.DataFrame:
     """Count what is missing, invalid or doubled."""
     pair = pl.col("effect_allele"), pl.col("other_allele")
+    alleles = pl.concat(
+        [table[name].unique().drop_nulls().cast(pl.String) for name in ("effect_allele", "other_allele")]
+    )
+    strange = alleles.filter(~alleles.str.contains(r"^[ACGT]+$|^[ID]$")).unique()
+    symbols = strange.filter(strange.str.starts_with("<"))
     checks = {
         "no variant id": pl.col("variant").is_null(),
         "no effect allele": pair[0].is_null(),
         "no other allele": pair[1].is_null(),
-        "allele is not of A C G T (or I, D)": ~(pair[0].str.contains(r"^[ACGT]+$|^[ID]$"))
-        | ~(pair[1].str.contains(r"^[ACGT]+$|^[ID]$")).fill_null(True),
-        "allele is a symbol such as <DEL>": pair[0].str.starts_with("<") | pair[1].str.starts_with("<"),
+        "allele is not of A C G T (or I, D)": pair[0].is_in(strange.implode()) | pair[1].is_in(strange.implode()),
+        "allele is a symbol such as <DEL>": pair[0].is_in(symbols.implode()) | pair[1].is_in(symbols.implode()),
         "effect and other allele are the same": pair[0] == pair[1],
         "beta missing": pl.col("beta").is_null(),
         "se missing": pl.col("se").is_null(),
@@ -138,13 +140,14 @@ def report(table: pl.DataFrame, counts: Counter[str]) -> pd.DataFrame:
         "n missing": pl.col("n").is_null(),
         "n not positive": pl.col("n") <= 0,
         "position missing": pl.col("position").is_null() | pl.col("chromosome").is_null(),
-        "variant listed before": ~pl.col("variant").hash().is_first_distinct() & pl.col("variant").is_not_null(),
     }
     rows = []
     for name, check in checks.items():
         flag = table.select(check.fill_null(False).alias("x"))["x"]
         n = int(flag.sum())
         rows.append((name, n, int(flag.arg_max() or 0) + 1 if n else None))
+    again = listed_before(table["variant"])
+    rows.append(("variant listed before", again.len(), int(again[0]) + 1 if again.len() else None))
     rows += [(name, n, None) for name, n in counts.items()]
     frame = pd.DataFrame(rows, columns=["check", "n", "first_row"])
     return frame.astype({"n": "int64", "first_row": "Int64"})

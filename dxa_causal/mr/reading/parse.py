@@ -14,8 +14,8 @@ from dxa_causal.mr.reading.builds import CHROMOSOME_NAMES
 from dxa_causal.mr.reading.formats import Layout
 
 COLUMNS: dict[str, type[pl.DataType]] = {
-    "variant": pl.String, "chromosome": pl.String, "position": pl.Int64, "effect_allele": pl.String,
-    "other_allele": pl.String, "beta": pl.Float64, "se": pl.Float64, "eaf": pl.Float64, "p_value": pl.Float64,
+    "variant": pl.String, "chromosome": pl.Categorical, "position": pl.Int64, "effect_allele": pl.Categorical,
+    "other_allele": pl.Categorical, "beta": pl.Float64, "se": pl.Float64, "eaf": pl.Float64, "p_value": pl.Float64,
     "neg_log10_p": pl.Float64, "n": pl.Float64,
 }  # fmt: skip
 MISSING = ["", ".", "NA", "NaN", "nan", "#NA", "NULL", "null", "None", "NR", "na", "N/A", "<NA>", "-nan", "-9.0e999"]
@@ -23,6 +23,8 @@ _NUMBERS = frozenset({
     "position", "beta", "odds_ratio", "hazard_ratio", "se", "eaf", "p_value", "neg_log10_p", "ln_p", "n", "n_cases",
     "n_controls", "z", "ci_low", "ci_high", "minor_af", "alt_count", "call_rate",
 })  # fmt: skip
+_LINE_END = b"\x1e"
+_ONE_QUOTE = re.compile(rb'"[^"]*"')
 _LN10 = 2.302585092994046
 
 
@@ -47,34 +49,44 @@ class Rows:
         if separator == " ":
             text, separator = re.sub(rb"(?m)^[ \t]+|[ \t]+$", b"", text), "\t"
             text = re.sub(rb"[ \t]+", b"\t", text)
-        self._refuse_ragged(text, separator.encode(), block)
-        raw = self._frame(text, separator)
+        opens = rb'(?m)(?:^|%b)"' % re.escape(separator.encode())
+        quoted = b'"' in text and re.search(opens, text) is not None
+        self._refuse_ragged(text, separator.encode(), quoted, block)
+        try:
+            raw = self._frame(text, separator, quoted)
+        except pl.exceptions.PolarsError as error:
+            said = str(error).split("\n", 1)[0]
+            raise SummaryStatisticsError(f"{self.file}, line {block.line} or behind: {said}") from error
         if raw.height == 0:
             return pl.DataFrame(schema=COLUMNS)
         raw = self._one_study(raw)
         return standard(raw, self.layout, self.counts)
 
-    def _refuse_ragged(self, text: bytes, separator: bytes, block: Block) -> None:
+    def _refuse_ragged(self, text: bytes, separator: bytes, quoted: bool, block: Block) -> None:
         """Too few or too many fields: polars would fill the former with missing values."""
-        if b'"' in text:
-            return
         want = len(self.header) - 1
-        lines = text.count(b"\n")
-        if text.count(separator) == want * lines:
+        last = text[text.rfind(b"\n", 0, -1) + 1 :]
+        if text.count(separator) == want * text.count(b"\n") and last.count(separator) == want:
             return
-        for i, line in enumerate(text.split(b"\n")[:-1]):
-            if line and line.count(separator) != want:
-                at = block.line + i
-                last = block.last and i == lines - 1
-                cut = (
-                    " (the last line; the file was probably cut short)" if last and line.count(separator) < want else ""
-                )
+        if quoted:
+            # Separators inside quotes part no fields. Of quoted line ends nothing is left but a mark that counts.
+            text = re.sub(rb'"[^"\n]*"', b"", text)
+            if b'"' in text and (whole := _ONE_QUOTE.sub(_line_ends, text)).count(b'"') == 0:
+                text = whole
+        line = block.line
+        rows = text.split(b"\n")[:-1]
+        for i, row in enumerate(rows):
+            fields = row.count(separator)
+            if row and fields != want:
+                cut = block.last and i == len(rows) - 1 and fields < want
                 raise SummaryStatisticsError(
-                    f"{self.file}, line {at}: {line.count(separator) + 1} fields where the header has {want + 1}{cut}; "
-                    f"the line begins {line[:60].decode(errors='replace')!r}"
+                    f"{self.file}, line {line}: {fields + 1} fields where the header has {want + 1}"
+                    f"{' (the last line; the file was probably cut short)' if cut else ''}; "
+                    f"the line begins {row[:60].decode(errors='replace')!r}"
                 )
+            line += 1 + row.count(_LINE_END)
 
-    def _frame(self, text: bytes, separator: str) -> pl.DataFrame:
+    def _frame(self, text: bytes, separator: str, quoted: bool) -> pl.DataFrame:
         used: dict[str, list[str]] = {}
         for name, column in self.layout.columns.items():
             if name != "n_of_all":
@@ -82,18 +94,20 @@ class Rows:
         places = {self.header.index(c): names for c, names in used.items()}
         numbers = {i for i, names in places.items() if set(names) <= _NUMBERS}
         try:
-            frame = self._scan(text, separator, places, numbers)
+            frame = self._scan(text, separator, quoted, places, numbers)
         except pl.exceptions.PolarsError:
-            frame = self._scan(text, separator, places, set())
+            frame = self._scan(text, separator, quoted, places, set())
             frame = frame.with_columns(self._number(frame, i, places[i]) for i in sorted(numbers))
         p = self.layout.columns.get("p_value")
         out = {name: frame[f"c{i}"] for i, names in places.items() for name in names}
         if p is not None and "neg_log10_p" not in out and (out["p_value"] < 1e-300).any():
-            written = self._scan(text, separator, {self.header.index(p): ["p_value"]}, set()).to_series()
+            written = self._scan(text, separator, quoted, {self.header.index(p): ["p_value"]}, set()).to_series()
             out["neg_log10_p"] = _tiny(written, out["p_value"])
         return pl.DataFrame(out)
 
-    def _scan(self, text: bytes, separator: str, places: dict[int, list[str]], numbers: set[int]) -> pl.DataFrame:
+    def _scan(
+        self, text: bytes, separator: str, quoted: bool, places: dict[int, list[str]], numbers: set[int]
+    ) -> pl.DataFrame:
         schema = {f"c{i}": pl.Float64 if i in numbers else pl.String for i in range(len(self.header))}
         return (
             pl.scan_csv(
@@ -102,7 +116,7 @@ class Rows:
                 separator=separator,
                 schema=schema,
                 null_values=MISSING,
-                quote_char='"' if b'"' in text else None,
+                quote_char='"' if quoted else None,
                 encoding="utf8-lossy",
                 ignore_errors=False,
                 low_memory=True,
@@ -130,7 +144,9 @@ class Rows:
 
     def _one_study(self, raw: pl.DataFrame) -> pl.DataFrame:
         if "study_column" in raw.columns and self.study is not None:
-            raw = raw.filter(pl.col("study_column") == self.study)
+            kept = raw.filter(pl.col("study_column") == self.study)
+            self.counts["rows of other studies, left out"] += raw.height - kept.height
+            raw = kept
         for name in ("study_column", "trait"):
             if name in raw.columns:
                 self.traits |= set(raw[name].drop_nulls().unique().to_list())
@@ -142,6 +158,10 @@ class Rows:
                         f"read one at a time with study=({column!r}, value)"
                     )
         return raw
+
+
+def _line_ends(quoted: re.Match[bytes]) -> bytes:
+    return _LINE_END * quoted.group().count(b"\n")
 
 
 def _tiny(written: pl.Series, p: pl.Series) -> pl.Series:

@@ -68,7 +68,7 @@ def read_gwas(
         Name of the trait.
     cache : folder, optional
         Keep the table there as Parquet, and read that while path, size, time
-        of change and options are the same.
+        of change and options are the same; columns are read when they are used.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def read_gwas(
     -----
     Odds ratios become log odds; their standard error is taken to be that of
     the log odds. No row is dropped but those of other tests in PLINK and
-    REGENIE output, which are counted.
+    REGENIE output and of other studies than `study`, which are counted.
 
     References
     ----------
@@ -122,7 +122,7 @@ def read_gwas(
         return kept
     gwas = _read(file, format, asked, columns, separator, side, population, study, trait)
     if cache is not None and key is not None:
-        stored.save(gwas, Path(cache), key)
+        return stored.save(gwas, Path(cache), key)
     return gwas
 
 
@@ -156,9 +156,7 @@ def _read(
                 raise SummaryStatisticsError(f"study names the column {study[0]!r}; {file.name} has {listed(header)}")
             layout.columns["study_column"] = study[0]
         rows = Rows(layout, header, split, file.name, None if study is None else study[1])
-    frames = [rows.read(body)] + [rows.read(block) for block in blocks]
-    table = pl.concat(frames, rechunk=False) if frames else pl.DataFrame(schema=COLUMNS)
-    del frames
+    table = _joined([rows.read(body)] + [rows.read(block) for block in blocks])
     if table.height == 0:
         raise SummaryStatisticsError(f"{file.name} has a header but no rows" + (f" of study {study}" if study else ""))
     notes, counts = rows.layout.notes, rows.counts
@@ -166,7 +164,8 @@ def _read(
     unnamed = table["variant"].is_null() & table["position"].is_not_null()
     counts["variant named chr:pos:other:effect"] += int(unnamed.sum())
     if unnamed.any():
-        made = pl.concat_str(["chromosome", "position", "other_allele", "effect_allele"], separator=":")
+        names = ("chromosome", "position", "other_allele", "effect_allele")
+        made = pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator=":")
         table = table.with_columns(pl.coalesce("variant", made))
     table = fill_p(table, counts, file.name)
     meta = _meta(file)
@@ -174,7 +173,20 @@ def _read(
     found = _checked_build(table, said, file.name, notes)
     one = next(iter(rows.traits)) if len(rows.traits) == 1 else None
     name = trait or (meta.get("trait_description") or one or "").split(" || ")[0] or None
-    return GWAS(table, rows.layout.format, found, report(table, counts), name, tuple(notes))
+    return GWAS(table.lazy(), rows.layout.format, found, report(table, counts), name, tuple(notes))
+
+
+def _joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """One table of the parts, which are given up column by column; a column of nulls only takes no memory."""
+    columns: dict[str, pl.Series] = {}
+    for name, kind in COLUMNS.items():
+        pieces = [part.drop_in_place(name) for part in parts]
+        size = sum(piece.len() for piece in pieces)
+        if size and sum(piece.null_count() for piece in pieces) == size:
+            columns[name] = pl.repeat(None, size, dtype=kind, eager=True)
+        else:
+            columns[name] = pl.concat(pieces).rechunk()
+    return pl.DataFrame(columns)
 
 
 def _head(opening: Block, file: Path) -> tuple[list[str], Block]:

@@ -53,31 +53,47 @@ def _moments(x: Joint, y: Joint) -> Moments:
 
 
 @dataclass(frozen=True)
+class _Weak:
+    """Joint effects, the likelihood's best effect, and what the tests need at many others."""
+
+    x: Joint
+    y: Joint
+    fit: Liml
+    places: FloatArray
+    on_places: weak.Statistics
+
+    @classmethod
+    def of(cls, h: Harmonised) -> _Weak:
+        x, y = _joint(h)
+        fit = liml(_moments(x, y))
+        places = weak.grid(x, y, float(fit.coef[0]), float(np.sqrt(fit.cov[0, 0])))
+        return cls(x, y, fit, places, weak.statistics(x, y, places))
+
+
+@dataclass(frozen=True)
 class _Set:
     """Effects that a test does not reject, by confidence level."""
 
     test: str
-    x: Joint
-    y: Joint
-    centre: float
-    width: float
+    found: _Weak
 
     def p_value(self, theta: FloatArray) -> FloatArray:
-        return _TESTS[self.test](weak.statistics(self.x, self.y, theta), self.x.effect.size)
+        f = self.found
+        return _TESTS[self.test](weak.statistics(f.x, f.y, theta), f.x.effect.size)
 
     def __call__(self, conf_level: float) -> FloatArray:
-        return weak.confidence_set(self.p_value, conf_level, self.centre, self.width)
+        f = self.found
+        at_places = _TESTS[self.test](f.on_places, f.x.effect.size)
+        return weak.confidence_set(self.p_value, f.places, at_places, conf_level)
 
 
-def _test(h: Harmonised, test: str) -> Row:
-    x, y = _joint(h)
-    fit = liml(_moments(x, y))
-    error = float(np.sqrt(fit.cov[0, 0]))
-    limits = _Set(test, x, y, float(fit.coef[0]), error)
-    found = weak.statistics(x, y, np.zeros(1))
-    p = float(_TESTS[test](found, h.n_variants)[0])
-    details = {"f_statistic": float(x.effect @ np.linalg.solve(x.cov, x.effect)) / h.n_variants, "q": fit.q}
-    return Row("effect", float(fit.coef[0]), p_value=p, interval=limits, details=details)
+def _test(found: _Weak, test: str) -> Row:
+    x, fit, limits = found.x, found.fit, _Set(test, found)
+    f_statistic = float(x.effect @ np.linalg.solve(x.cov, x.effect)) / x.effect.size
+    p = float(limits.p_value(np.zeros(1))[0])
+    return Row(
+        "effect", float(fit.coef[0]), p_value=p, interval=limits, details={"f_statistic": f_statistic, "q": fit.q}
+    )
 
 
 def _components(h: Harmonised, share: float, count: int | None, *, raising: bool = False) -> FloatArray:
@@ -88,8 +104,12 @@ def _components(h: Harmonised, share: float, count: int | None, *, raising: bool
     return principal_components(weight * sign, _ld(h), share, count) * sign[:, None]
 
 
+def _no_components(h: Harmonised) -> str:
+    return "needs the correlations of the variants (ld)" if h.ld is None else _no_sample_sizes(h)
+
+
 def _too_few_components(h: Harmonised) -> str:
-    return _no_sample_sizes(h) or _one_component(_components(h, SHARE, None).shape[1])
+    return _no_components(h) or _one_component(_components(h, SHARE, None).shape[1])
 
 
 def _one_component(count: int) -> str:
@@ -131,7 +151,8 @@ def clr(harmonised: Harmonised, *, n_exposure: float | None = None, n_outcome: f
         maximum likelihood, p-value and limits are of the tests, which keep
         their level however weak the instruments are. Sets in several pieces
         are in ``confidence_sets()``, outer ends in ``tidy()``; they may be
-        infinite or, for "ar", empty.
+        infinite or, for "ar", empty. That of "k" has a second piece, often tiny
+        and far off, where the likelihood is lowest: prefer "clr".
 
     Notes
     -----
@@ -155,15 +176,21 @@ def clr(harmonised: Harmonised, *, n_exposure: float | None = None, n_outcome: f
     ...     beta_exposure=[0.10, 0.21, 0.15], se_exposure=[0.03] * 3, beta_outcome=[0.05, 0.10, 0.08],
     ...     se_outcome=[0.02] * 3,
     ... )
-    >>> clr(h, n_exposure=1000, n_outcome=2000).tidy()[["method", "conf_low", "conf_high"]].round(2).values.tolist()
-    [['clr', 0.34, 0.7], ['ar', 0.28, 0.81], ['k', 0.34, 0.7]]
+    >>> clr(h, n_exposure=1000, n_outcome=2000).confidence_sets()[["method", "conf_low", "conf_high"]].round(2).values
+    array([['clr', 0.34, 0.7],
+           ['ar', 0.28, 0.81],
+           ['k', -0.93, -0.92],
+           ['k', 0.34, 0.7]], dtype=object)
     """
     h = _sized(harmonised, n_exposure, n_outcome)
-    rows: list[tuple[Method, str, Row]] = []
+    rows: list[tuple[Method, str, Row]]
     names: tuple[Method, ...] = ("clr", "ar", "k")
-    for name in names:
-        reason = FAMILY[name].reason(h)
-        rows.append((name, reason, Row("effect") if reason else _test(h, name)))
+    reason = FAMILY["clr"].reason(h)
+    if reason:
+        rows = [(name, reason, Row("effect")) for name in names]
+    else:
+        found = _Weak.of(h)
+        rows = [(name, "", _test(found, name)) for name in names]
     return _collect(h, rows, f"mr.clr(harmonised, n_exposure={n_exposure!r}, n_outcome={n_outcome!r})")
 
 
@@ -225,7 +252,7 @@ def pc_gmm(
         raise OptionError(f"share={share!r} must lie between 0 and 1")
     if components is not None:
         check_whole_number("components", components, 2, h.n_variants)
-    reason = FAMILY["pc_gmm"]._replace(why_not=_no_sample_sizes).reason(h)
+    reason = FAMILY["pc_gmm"]._replace(why_not=_no_components).reason(h)
     row = Row("effect")
     if not reason:
         basis = _components(h, share, components, raising=coding == "raising")
@@ -253,7 +280,7 @@ def _collect(h: Harmonised, rows: list[tuple[Method, str, Row]], call: str) -> M
 
 
 def _row_of(test: str) -> Callable[[Harmonised, Settings], list[Row]]:
-    return lambda h, settings: [_test(h, test)]
+    return lambda h, settings: [_test(_Weak.of(h), test)]
 
 
 FAMILY: dict[str, Estimator] = {
