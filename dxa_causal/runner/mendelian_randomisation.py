@@ -31,12 +31,12 @@ def gwas_file(source: str, base: Path) -> Path:
     return base / source
 
 
-def read_gwas(source: str, base: Path) -> pd.DataFrame:
+def read_gwas(source: str, base: Path) -> pd.DataFrame | mr.GWAS:
     """Read GWAS summary statistics: a data set that ships, or a file in any format of `mr.read_gwas`."""
     if source in set(datasets.list()["name"]):
         return datasets.load(source)
     path = base / source
-    return read_frame(path) if path.suffix == ".parquet" else mr.read_gwas(path).to_pandas()
+    return read_frame(path) if path.suffix == ".parquet" else mr.read_gwas(path)
 
 
 def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Context, base: Path) -> None:

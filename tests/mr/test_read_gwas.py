@@ -233,6 +233,17 @@ def test_ldsc_with_frequency_becomes_standardised(write):
     assert gwas.table["se"].item() == pytest.approx(1 / math.sqrt(0.42 * 1025))
 
 
+@pytest.mark.parametrize(("position", "build"), [(45411941, "GRCh37"), (44908684, "GRCh38"), (45411000, None)])
+def test_build_by_a_known_place(write, position, build):
+    path = write(f"SNP\tCHR\tPOS\tA1\tA2\tBETA\tSE\nrs429358\t19\t{position}\tC\tT\t0.1\t0.02\n")
+    gwas = read_gwas(path)
+    assert gwas.build == build
+    if build:
+        assert gwas.notes[-1] == f"build {build}: the places of 1 much studied variants"
+        with pytest.warns(SummaryStatisticsWarning, match="1 much studied variants stand where they are in"):
+            read_gwas(path, build="NCBI36")
+
+
 def test_yaml_beside_build_and_exclusion(write):
     header, row = FILES["gwas-ssf"]
     path = write(f"{header}\n{row}\n", "GCST.tsv")

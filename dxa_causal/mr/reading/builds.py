@@ -30,6 +30,44 @@ LENGTHS: dict[str, tuple[int, ...]] = {
         46944323, 49691432, 154913754,
     ),
 }  # fmt: skip
+# Much studied variants: id, chromosome, position in GRCh37, GRCh38 and, where known, NCBI36 (dbSNP).
+_PLACES: tuple[tuple[str, str, int, int, int | None], ...] = (
+    ("rs1801133", "1", 11856378, 11796321, None),
+    ("rs11591147", "1", 55505647, 55039974, None),
+    ("rs12740374", "1", 109817590, 109274968, 109619113),
+    ("rs646776", "1", 109818530, 109275908, 109620053),
+    ("rs599839", "1", 109822166, 109279544, 109623689),
+    ("rs2476601", "1", 114377568, 113834946, None),
+    ("rs6025", "1", 169519049, 169549811, None),
+    ("rs1260326", "2", 27730940, 27508073, None),
+    ("rs4988235", "2", 136608646, 135851076, None),
+    ("rs13107325", "4", 103188709, 102267552, None),
+    ("rs9349379", "6", 12903957, 12903725, 13011943),
+    ("rs1799945", "6", 26091179, 26090951, 26199158),
+    ("rs1800562", "6", 26093141, 26092913, 26201120),
+    ("rs3798220", "6", 160961137, 160540105, None),
+    ("rs10455872", "6", 161010118, 160589086, None),
+    ("rs11556924", "7", 129663496, 130023656, None),
+    ("rs10757278", "9", 22124477, 22124478, None),
+    ("rs1333049", "9", 22125503, 22125504, None),
+    ("rs7903146", "10", 114758349, 112998590, 114748339),
+    ("rs5219", "11", 17409572, 17388025, None),
+    ("rs10830963", "11", 92708710, 92975544, 92348358),
+    ("rs964184", "11", 116648917, 116778201, None),
+    ("rs3184504", "12", 111884608, 111446804, None),
+    ("rs12913832", "15", 28365618, 28120472, None),
+    ("rs1421085", "16", 53800954, 53767042, 52358455),
+    ("rs1558902", "16", 53803574, 53769662, 52361075),
+    ("rs9939609", "16", 53820527, 53786615, 52378028),
+    ("rs6567160", "18", 57829135, 60161902, 55980115),
+    ("rs17782313", "18", 57851097, 60183864, 56002077),
+    ("rs58542926", "19", 19379549, 19268740, None),
+    ("rs429358", "19", 45411941, 44908684, None),
+    ("rs7412", "19", 45412079, 44908822, None),
+    ("rs4420638", "19", 45422946, 44919689, None),
+    ("rs738409", "22", 44324727, 43928847, None),
+)
+_AGREE = 0.9  # share of those found whose place has to be that of one build
 
 
 def named(text: str | None) -> str | None:
@@ -61,3 +99,16 @@ def beyond(table: pl.DataFrame) -> dict[str, int]:
                 behind = (pl.col("chromosome") == name) & (pl.col("position") > end)
                 counts[build] += int(table.select(behind.sum()).item())
     return counts
+
+
+def by_places(table: pl.DataFrame) -> tuple[str | None, int]:
+    """Build at whose places the much studied variants of this table stand, and how many of them do."""
+    places = pl.DataFrame(_PLACES, schema=["variant", "chromosome", "GRCh37", "GRCh38", "NCBI36"], orient="row").lazy()
+    here = table.lazy().select("variant", pl.col("chromosome").cast(pl.String), "position")
+    found = here.join(places, on=["variant", "chromosome"], how="inner").drop_nulls("position")
+    counts = found.select(pl.len(), *(pl.col(build).eq(pl.col("position")).sum() for build in LENGTHS)).collect(
+        engine="streaming"
+    )
+    n, best = int(counts["len"][0]), max(LENGTHS, key=lambda build: int(counts[build][0]))
+    matched = int(counts[best][0])
+    return (best, matched) if matched and matched >= _AGREE * n else (None, 0)

@@ -15,7 +15,7 @@ from dxa_causal._core.options import check_option
 from dxa_causal._core.warnings import SummaryStatisticsWarning, warn
 from dxa_causal.mr.reading import cache as stored
 from dxa_causal.mr.reading.blocks import Block, read_blocks
-from dxa_causal.mr.reading.builds import beyond, named
+from dxa_causal.mr.reading.builds import beyond, by_places, named
 from dxa_causal.mr.reading.checks import fill_p, letters, report, scales
 from dxa_causal.mr.reading.formats import FormatName, find_layout, listed
 from dxa_causal.mr.reading.gwas import GWAS
@@ -51,9 +51,10 @@ def read_gwas(
         by a map of synonyms). Detected from the header when omitted.
     build : str, optional
         "GRCh37"/"hg19" or "GRCh38"/"hg38". When omitted: from the GWAS-SSF
-        YAML file or VCF header, from the format where it has only one, or by
-        exclusion, when positions lie behind the end of a chromosome in one
-        build. Never guessed otherwise.
+        YAML file or VCF header, from the format where it has only one, from
+        the places of some much studied variants (rs429358 ...), or by
+        exclusion, when positions lie behind the end of a chromosome in the
+        other builds. Never guessed otherwise.
     columns : mapping, optional
         Field here -> column of the file, over what was detected.
     separator : str, optional
@@ -242,7 +243,18 @@ def _checked_build(table: pl.DataFrame, said: str | None, file: str, notes: list
             f"{file}: {counts[said]} positions lie behind the end of their chromosome in {said}: another build?",
             SummaryStatisticsWarning,
         )
-    if said is None and len(fits) == 1:
+    standing, n = by_places(table)
+    if standing is not None and said is not None and standing != said:
+        warn(
+            f"{file}: {n} much studied variants stand where they are in {standing}, not {said}",
+            SummaryStatisticsWarning,
+        )
+    if said is not None:
+        return said
+    if standing is not None:
+        notes.append(f"build {standing}: the places of {n} much studied variants")
+        return standing
+    if len(fits) == 1:
         notes.append(f"build {fits[0]}: positions lie behind the ends of chromosomes of the others")
         return fits[0]
-    return said
+    return None
