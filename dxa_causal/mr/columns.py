@@ -16,8 +16,8 @@ Side = Literal["exposure", "outcome"]
 AnyFrame: TypeAlias = pd.DataFrame | pl.DataFrame
 AnySeries: TypeAlias = pd.Series | pl.Series
 
-# The one synonym map. Each spelling is tried first with ".exposure" or ".outcome" behind it (TwoSampleMR), then
-# as it stands, upper or lower case alike; the first that is there counts.
+# Spellings that a frame may use; files may use many more (`reading.formats`). Each is tried first with ".exposure" or
+# ".outcome" behind it (TwoSampleMR), then as it stands, upper or lower case alike; the first that is there counts.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "variant": ("variant", "SNP", "rsid", "rs_id", "variant_id"),
     "chromosome": ("chromosome", "chr"),

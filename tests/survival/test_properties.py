@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import dxa_causal as dc
@@ -55,8 +55,10 @@ def test_maximum_of_the_definition(seed, ties):
             assert brute_force(frame, moved, ties) < fit.log_likelihood
 
 
+@pytest.mark.filterwarnings("ignore::dxa_causal._core.warnings.AllCensoredWarning")  # one of few rows may
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000))
+@example(seed=70)
 def test_concordance_by_counting_pairs(seed):
     frame = simulated(seed, n=40)
     fit = s.cox("Surv(entry, time, died) ~ x + z", frame, strata="g", weights="w")
