@@ -154,6 +154,24 @@ def test_presso_by_brute_force_and_jobs():
     assert isinstance(mr.presso(drawn(3)), NotApplicable)
 
 
+def test_presso_distortion_is_redrawing_the_others():
+    h = drawn(20)
+    bx, by, w = h.beta_exposure, h.beta_outcome, h.se_outcome**-2
+    fit = mr.presso(h, seed=5, n_draws=4000)
+    good, k = np.flatnonzero(~fit.outlier), int(fit.outlier.sum())
+    assert k
+
+    def slope(i):
+        return (w * bx * by)[i].sum() / (w * bx * bx)[i].sum()
+
+    observed = (slope(slice(None)) - slope(good)) / abs(slope(good))
+    assert fit.distortion == pytest.approx(100 * observed, rel=RTOL)
+    rng = np.random.default_rng(3)
+    after = np.array([slope(rng.choice(good, 20 - 2 * k)) for _ in range(4000)])
+    expected = np.mean(np.abs((slope(good) - after) / np.abs(after)) > abs(observed))
+    assert abs(fit.distortion_p - expected) < 4 * np.sqrt(2 * 0.25 / 4000)
+
+
 def test_cooks_distance_is_the_shift_of_the_fit():
     h = drawn(10)
     table = mr.cooks_distance(h).query("method == 'ivw'")

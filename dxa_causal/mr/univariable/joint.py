@@ -235,7 +235,8 @@ def pc_gmm(
 
     References
     ----------
-    Patel A et al. Stat Med 2023;42:5068-5082. doi:10.1002/sim.9885
+    Patel A, Gill D, Newcombe P, Burgess S. Conditional inference in cis-Mendelian
+    randomization using weak genetic factors. Biometrics 2023.
 
     Examples
     --------
