@@ -30,6 +30,12 @@ def _back():
     )  # fmt: skip
 
 
+def _scanned():
+    outcome = dc.datasets.load("chd_gwas")
+    exposures = dc.datasets.load("bmi_gwas").assign(exposure=lambda d: np.where(np.arange(len(d)) % 2, "a", "b"))
+    return dc.mr.scan(exposures, {"CHD": outcome}, ["ivw", "egger"], seed=1)
+
+
 def _cox(**options):
     return dc.survival.cox("Surv(time, died) ~ age + C(sex) + grip_kg", _cohort(), **options)
 
@@ -270,6 +276,7 @@ RESULTS = {
     "mvmr": lambda: dc.mr.mvmr(_two_exposures(), ["ivw", "egger", "residual"]),
     "mr_mediation": lambda: dc.mr.mediation(*[_harmonised()] * 3, seed=1, n_draws=200),
     "mr_bidirectional": lambda: dc.mr.bidirectional(_harmonised(), _back(), "ivw"),
+    "mr_scan": _scanned,
     "mr_presso": lambda: dc.mr.presso(_harmonised(), n_draws=2000, seed=1),
     "mr_simex": lambda: dc.mr.simex(_harmonised(), n_draws=50, seed=1),
     "mr_rucker": lambda: dc.mr.rucker(_harmonised()),

@@ -21,6 +21,8 @@ from dxa_causal.mr.multivariable.strength import conditional_f, q_a
 from dxa_causal.mr.opengwas import opengwas_associations, opengwas_instruments
 from dxa_causal.mr.power import detectable_effect, power
 from dxa_causal.mr.reading import GWAS, read_gwas
+from dxa_causal.mr.scanning.result import ScanResult
+from dxa_causal.mr.scanning.scan import scan
 from dxa_causal.mr.single import single_variant
 from dxa_causal.mr.steiger import SteigerTest, steiger, steiger_filter
 from dxa_causal.mr.strength import InstrumentStrength, strength
@@ -50,6 +52,7 @@ __all__ = [
     "PressoResult",
     "RadialResult",
     "RuckerResult",
+    "ScanResult",
     "SimexResult",
     "SteigerTest",
     "assumptions",
@@ -88,6 +91,7 @@ __all__ = [
     "raps",
     "read_gwas",
     "rucker",
+    "scan",
     "simex",
     "single_variant",
     "steiger",

@@ -17,7 +17,7 @@ from dxa_causal.genotypes.alleles import Words
 from dxa_causal.mr.audit import FATE, FATES, FIRST_KEPT, REASONS, Account, FateArray, Flag
 from dxa_causal.mr.columns import build_of, read_side
 from dxa_causal.mr.harmonised import TABLE_COLUMNS, Harmonised
-from dxa_causal.mr.joining import By, RowArray, fill_ids, join
+from dxa_causal.mr.joining import By, Join, RowArray, fill_ids, join
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -110,9 +110,31 @@ def harmonise(
     found = join(a, b, by, (build_of(exposure), build_of(outcome)))
     if by != "variant" and (a["variant"].null_count() or b["variant"].null_count()):
         a, b = fill_ids(a, b, found)
+    kept, first, flags = aligned_rows(a, b, found, action=action, tolerance=tolerance)
+    rest = ~found.in_second
+    account = Account(
+        a["variant"].cast(pl.String), b["variant"].cast(pl.String).filter(rest),
+        np.append(first, _fates(b["variant"], "outcome")[rest]), found.partner >= 0, flags,
+    )  # fmt: skip
+    counts = account.counts()
+    if not counts["n_kept"]:
+        why = "; ".join(f"{counts[name]} {said}" for name, said in REASONS.items() if counts.get(name))
+        warn(f"none of the {counts['n_both']} shared variants was kept: {why}", SummaryStatisticsWarning)
+    return Harmonised(kept, account, MappingProxyType(counts), exposure_name, outcome_name)
+
+
+class Aligned(NamedTuple):
+    """The variants kept, in the order of the first file's rows; what became of each of its rows, and what was seen."""
+
+    table: pd.DataFrame
+    fate: FateArray
+    flags: npt.NDArray[np.uint8]
+
+
+def aligned_rows(a: pl.DataFrame, b: pl.DataFrame, found: Join, *, action: Action, tolerance: float) -> Aligned:
+    """Bring the rows that belong together onto the same alleles; several of `a` may belong to one of `b`."""
     coding = _coding(a, b)
-    first, second = _fates(a["variant"], "exposure"), _fates(b["variant"], "outcome")
-    flags = np.zeros(a.height, dtype=np.uint8)
+    first, flags = _fates(a["variant"], "exposure"), np.zeros(a.height, dtype=np.uint8)
     table, n = _empty_table(found.rows.size), 0
     for rows in np.array_split(found.rows, found.rows.size // _ROWS + 1):
         one, two = _part(a, rows, coding), _part(b, found.partner[rows], coding)
@@ -120,17 +142,8 @@ def harmonise(
         first[rows] = fate = _fate(one, two, aligned, action)
         flags[rows] = _flags(aligned, fate)
         n = _fill(table, n, _table(one, two, aligned, coding, fate >= FIRST_KEPT))
-    rest = ~found.in_second
-    account = Account(
-        a["variant"].cast(pl.String), b["variant"].cast(pl.String).filter(rest), np.append(first, second[rest]),
-        found.partner >= 0, flags,
-    )  # fmt: skip
-    counts = account.counts()
-    if not counts["n_kept"]:
-        why = "; ".join(f"{counts[name]} {said}" for name, said in REASONS.items() if counts.get(name))
-        warn(f"none of the {counts['n_both']} shared variants was kept: {why}", SummaryStatisticsWarning)
     kept = pd.DataFrame({name: column[:n] for name, column in table.items()}, copy=False)
-    return Harmonised(kept, account, MappingProxyType(counts), exposure_name, outcome_name)
+    return Aligned(kept, first, flags)
 
 
 class _Coding(NamedTuple):

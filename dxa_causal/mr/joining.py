@@ -65,7 +65,7 @@ def join(a: pl.DataFrame, b: pl.DataFrame, by: By, builds: tuple[str, str]) -> J
         return _matched(_ids(a), _ids(b), "id")
     try:
         found = _matched(_ids(a), _ids(b), "id")
-    except _NothingShared:
+    except NothingShared:
         return _matched(_keys(a), _keys(b), "id or place and alleles")
     _refuse_other_build(a, b, found, builds)
     return _with_places(a, b, found)
@@ -82,7 +82,7 @@ def fill_ids(a: pl.DataFrame, b: pl.DataFrame, found: Join) -> tuple[pl.DataFram
     return filled[0], filled[1]
 
 
-class _NothingShared(SummaryStatisticsError):
+class NothingShared(SummaryStatisticsError):
     """No row of one file is in the other."""
 
 
@@ -135,7 +135,7 @@ def _matched(first: pl.Series, second: pl.Series, by: str) -> Join:
             f"{keys.head(1000).drop_nulls().head(2).to_list()} in the {side}"
             for keys, side in ((first, "exposure"), (second, "outcome"))
         )
-        raise _NothingShared(
+        raise NothingShared(
             f"no variant is in both files ({first.len()} exposure, {second.len()} outcome rows): the ids look like "
             f"{examples}. Variants are joined by {by}; give both files the same kind"
         )

@@ -85,6 +85,7 @@ GLANCE: dict[str, str] = {
     "i2_gx": "I-squared of the effects on the exposure; below 0.9 weak instruments bias MR-Egger.",
     "i2_gx_weighted": "The same, weighted as MR-Egger weights.",
     "n_outcomes": "Number of outcomes.",
+    "n_exposures": "Number of exposures.",
     "n_clusters": "Clusters of variants found, null and junk not counted.",
     "f_statistic": "Mean over variants of (effect / standard error)^2 for the exposure; below 10 means weak.",
     "n_treated": "Treated rows.",

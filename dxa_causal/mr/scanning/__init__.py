@@ -1,0 +1,1 @@
+"""Many exposures on many outcomes."""

@@ -1,0 +1,136 @@
+"""What a scan found: tables over all pairs, pictures, and the way back to one pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from dxa_causal._core.errors import OptionError, nearest
+from dxa_causal.mr._kernels.adjusted_p import benjamini_hochberg
+from dxa_causal.mr.harmonise import harmonise
+from dxa_causal.mr.harmonised import Harmonised
+from dxa_causal.mr.method_table import method_table
+from dxa_causal.mr.scanning.exposures import read_source
+from dxa_causal.results import Provenance, Result, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+_SHOWN = 15
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ScanResult(Result):
+    """Estimates of many exposures on many outcomes.
+
+    Attributes
+    ----------
+    exposures, outcomes : tuple of str
+    found : DataFrame
+        exposure, outcome, method, term, estimate, std_error, df, p_value
+        (where it is not Wald's), n_variants.
+    q : DataFrame
+        exposure, outcome, method, q, df.
+    not_applicable : DataFrame
+        exposure, outcome, method, reason: what was asked for and could not be.
+    counts : DataFrame
+        exposure, outcome, status, reason, n_variants: what became of every
+        instrument of every pair.
+    nobs : int
+        Pairs.
+    """
+
+    title: ClassVar[str] = "Scan by Mendelian randomisation"
+
+    exposures: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    found: pd.DataFrame
+    q: pd.DataFrame
+    not_applicable: pd.DataFrame
+    counts: pd.DataFrame
+    sources: tuple[Any, dict[str, Any]]
+    nobs: int
+    provenance: Provenance
+    estimand: str = "effect of each exposure on each outcome per unit of the exposure"
+
+    def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
+        """One row per pair, method and term, by outcome and p-value; `p_bh` is the false discovery rate.
+
+        `p_bh` is over all pairs of a method and term.
+        """
+        f = self.found
+        table = method_table(
+            f["method"], f["term"], f["estimate"], f["std_error"], f["df"].astype(float), conf_level=conf_level,
+            exponentiate=exponentiate,
+        )  # fmt: skip
+        own = f["p_value"].notna().to_numpy()
+        table.loc[own, "p_value"] = f["p_value"].to_numpy(dtype=float)[own]
+        table.insert(0, "exposure", f["exposure"].to_numpy())
+        table.insert(1, "outcome", f["outcome"].to_numpy())
+        table["p_bh"] = np.nan
+        for rows in table.groupby(["method", "term"], sort=False).indices.values():
+            at = table.index[rows]
+            table.loc[at, "p_bh"] = benjamini_hochberg(table.loc[at, "p_value"].to_numpy(dtype=float))
+        table["n_variants"] = f["n_variants"].to_numpy()
+        return table.sort_values(["method", "term", "p_value", "exposure", "outcome"], ignore_index=True)
+
+    def heterogeneity(self) -> pd.DataFrame:
+        """Cochran's and Rucker's Q: exposure, outcome, method, statistic, df, p_value, p_bh."""
+        from scipy.special import chdtrc
+
+        table = self.q.rename(columns={"q": "statistic"})
+        p = chdtrc(table["df"].to_numpy(dtype=float), table["statistic"].to_numpy(dtype=float))
+        table = table.assign(p_value=p, p_bh=np.nan)
+        for rows in table.groupby("method", sort=False).indices.values():
+            at = table.index[rows]
+            table.loc[at, "p_bh"] = benjamini_hochberg(table.loc[at, "p_value"].to_numpy(dtype=float))
+        return table
+
+    def glance(self) -> pd.DataFrame:
+        """One row: n_exposures, n_outcomes, n_variants (kept, over all pairs)."""
+        kept = int(self.counts.loc[self.counts["status"] == "kept", "n_variants"].sum())
+        row = {"n_exposures": len(self.exposures), "n_outcomes": len(self.outcomes), "n_variants": kept}
+        return pd.DataFrame([row])
+
+    def pair(self, exposure: str, outcome: str) -> Harmonised:
+        """Harmonise one pair anew, with its audit: for `estimate`, `presso` and all other doubts."""
+        for name, value, known in (("exposure", exposure, self.exposures), ("outcome", outcome, self.outcomes)):
+            if value not in known:
+                near = ", ".join(repr(n) for n in nearest(value, list(known), n=3))
+                raise OptionError(f"{name}={value!r} was not scanned" + (f"; near it: {near}" if near else ""))
+        instruments, outcomes = self.sources
+        named = instruments.only(exposure)
+        found = harmonise(named, read_source(outcomes[outcome]))
+        return Harmonised(found.table, found.account, found.counts, exposure, outcome)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Volcano: effect and p-value of every pair by IVW (Wald ratio of one variant), the clearest named."""
+        from dxa_causal.plots.mr_scan import volcano
+
+        return volcano(self._main(), ax=ax)
+
+    def heatmap(self, ax: Axes | None = None, *, n_exposures: int = 40) -> Axes:
+        """Draw z statistics of the exposures with the smallest p-values on all outcomes; dots mark a rate below 5 %."""
+        from dxa_causal.plots.mr_scan import heatmap
+
+        return heatmap(self._main(), n_exposures=n_exposures, ax=ax)
+
+    def _main(self) -> pd.DataFrame:
+        """One row per pair: IVW, or the Wald ratio of pairs with one variant, with a rate over both."""
+        table = self.tidy().query("term == 'effect'")
+        order = {"ivw": 0, "wald_ratio": 1}
+        rank = table["method"].map(lambda m: order.get(m, 2))
+        best = table.assign(rank=rank).sort_values("rank", kind="stable").drop_duplicates(["exposure", "outcome"])
+        return best.drop(columns="rank").assign(p_bh=benjamini_hochberg(best["p_value"].to_numpy(dtype=float)))
+
+    def summary(self, conf_level: float = 0.95) -> Summary:
+        """Print the pairs with the smallest p-values."""
+        best = self._main().nsmallest(_SHOWN, "p_value")
+        shown = best[["exposure", "outcome", "method", "estimate", "std_error", "p_value", "p_bh", "n_variants"]]
+        below = int((self._main()["p_bh"] < 0.05).sum())
+        notes = [f"{below} of {self.nobs} pairs below a false discovery rate of 5 %", *self._notes()]
+        return Summary(self.title, [shown, self.glance()], notes)

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from dxa_causal import mr
+from dxa_causal._core.errors import OptionError, SummaryStatisticsError
+from dxa_causal.mr._kernels.pair_medians import medians, philox
+from dxa_causal.mr.scanning.scan import scan
+
+METHODS = ["wald_ratio", "ivw", "ivw_fe", "ivw_mre", "egger", "simple_median", "weighted_median",
+           "penalised_weighted_median"]  # fmt: skip
+
+
+def proteome(n_exposures=12, seed=1, n_outcomes=2):
+    """Exposures of 1 to 6 variants, some shared; outcomes with other alleles, strands, palindromes and gaps."""
+    rng = np.random.default_rng(seed)
+    pairs = np.array(["AG", "CT", "AT", "CG", "AC", "TG"])
+    alleles = pairs[rng.integers(0, 6, 40)]
+    rows = []
+    for e in range(n_exposures):
+        for v in rng.choice(40, rng.integers(1, 7), replace=False):
+            turned = rng.random() < 0.3
+            a, b = alleles[v][:: -1 if turned else 1]
+            rows.append((f"protein {e}", f"rs{v}", a, b, rng.normal(0.1, 0.05), 0.01, 0.3))
+    names = ["exposure", "variant", "effect_allele", "other_allele", "beta", "se", "eaf"]
+    exposures = pd.DataFrame(rows, columns=names)
+    outcomes = {}
+    for o in range(n_outcomes):
+        order = rng.permutation(40)[:34]
+        outcomes[f"outcome {o}"] = pd.DataFrame(
+            {
+                "variant": [f"rs{v}" for v in order], "effect_allele": [alleles[v][1] for v in order],
+                "other_allele": [alleles[v][0] for v in order], "beta": rng.normal(0.0, 0.05, 34), "se": 0.02,
+                "eaf": rng.uniform(0.1, 0.9, 34),
+            }
+        )  # fmt: skip
+    return exposures, outcomes
+
+
+def one_by_one(exposures, outcomes, methods, n_draws=50):
+    for e, part in exposures.groupby("exposure", sort=False):
+        for o, outcome in outcomes.items():
+            try:
+                h = mr.harmonise(part.drop(columns="exposure"), outcome)
+            except SummaryStatisticsError:  # nothing shared
+                continue
+            if h.n_variants:
+                yield e, o, mr.estimate(h, methods, seed=1, n_draws=n_draws).tidy(), h
+
+
+@pytest.mark.filterwarnings("ignore:none of the")
+def test_equals_estimate_pair_by_pair():
+    exposures, outcomes = proteome()
+    fit = scan(exposures, outcomes, METHODS, seed=1, n_draws=50)
+    ours = fit.tidy().set_index(["exposure", "outcome", "method", "term"]).sort_index()
+    reasons = fit.not_applicable.set_index(["exposure", "outcome", "method"])["reason"]
+    seen = 0
+    for e, o, table, h in one_by_one(exposures, outcomes, METHODS):
+        for row in table.to_dict("records"):
+            if row["reason"]:
+                assert reasons[e, o, row["method"]] == row["reason"]
+                continue
+            mine = ours.loc[(e, o, row["method"], row["term"])]
+            assert mine["estimate"] == pytest.approx(row["estimate"], rel=1e-9)
+            assert mine["n_variants"] == h.n_variants
+            if "median" not in row["method"]:
+                for column in ("std_error", "p_value", "conf_low", "conf_high"):
+                    assert mine[column] == pytest.approx(row[column], rel=1e-8), (row["method"], column)
+            seen += 1
+        q = fit.heterogeneity().set_index(["exposure", "outcome", "method"])
+        for row in mr.heterogeneity(h).query("reason == ''").to_dict("records"):
+            assert q.loc[(e, o, row["method"]), "statistic"] == pytest.approx(row["statistic"], rel=1e-8, abs=1e-12)
+    assert seen == len(ours) > 60
+
+
+def test_counts_reconcile_with_the_audit():
+    exposures, outcomes = proteome()
+    counts = scan(exposures, outcomes, ["ivw"]).counts
+    total = counts.groupby(["exposure", "outcome"])["n_variants"].sum()
+    instruments = exposures.groupby("exposure").size()
+    for (e, _), n in total.items():
+        assert n == instruments[e]
+    for e, o, _, h in one_by_one(exposures, outcomes, ["ivw"]):
+        kept = counts[(counts["exposure"] == e) & (counts["outcome"] == o) & (counts["status"] == "kept")]
+        assert kept["n_variants"].sum() == h.n_variants
+
+
+def test_median_standard_errors():
+    exposures, outcomes = proteome(40, seed=3)
+    draws = 20_000
+    ours = scan(exposures, outcomes, ["weighted_median"], seed=1, n_draws=draws).tidy()
+    pairs = dict(list(exposures.groupby("exposure")))
+    checked = 0
+    for row in ours.head(6).to_dict("records"):
+        h = mr.harmonise(pairs[row["exposure"]].drop(columns="exposure"), outcomes[row["outcome"]])
+        if np.min(np.abs(h.beta_exposure / h.se_exposure)) < 5:  # ratios without variance: the errors do not settle
+            continue
+        theirs = mr.estimate(h, "weighted_median", seed=2, n_draws=draws).std_errors[0]
+        # four Monte-Carlo errors of the difference; tails of ratios double the 1 / sqrt(2 B) of the normal
+        assert row["std_error"] == pytest.approx(theirs, rel=4 * 2 * np.sqrt(2 / (2 * draws)))
+        checked += 1
+    assert checked >= 2
+
+
+def test_philox_known_answers():
+    """Random123's test vectors for ten rounds."""
+    assert [f"{int(x):08x}" for x in philox(0, 0, 0, 0)] == ["6627e8d5", "e169c58d", "bc57ac4c", "9b00dbd8"]
+
+
+def test_draws_are_normal():
+    n = 200_000
+    one = np.ones(1)
+    found = medians(one, np.zeros(1), np.zeros(1), one, one, np.array([0, 1]), np.array([[7, 9]]), n)
+    assert abs(found[0, 1] - 1) < 4 / np.sqrt(2 * n)
+
+
+def test_random_numbers_belong_to_the_pair():
+    exposures, outcomes = proteome()
+    methods = ["weighted_median", "simple_mode"]
+    whole = scan(exposures, outcomes, methods, seed=5, n_draws=50).tidy()
+    few = exposures[exposures["exposure"].isin(["protein 3", "protein 7"])]
+    part = scan(few, {"outcome 1": outcomes["outcome 1"]}, methods, seed=5, n_draws=50, n_jobs=2).tidy()
+    columns = ["exposure", "outcome", "method", "estimate", "std_error"]
+    both = part[columns].merge(whole[columns], on=columns[:3], suffixes=("", "_whole"))
+    assert len(both) == len(part) > 0
+    np.testing.assert_array_equal(both["std_error"], both["std_error_whole"])
+
+
+def test_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    exposures, outcomes = proteome(n_outcomes=3)
+    whole = scan(exposures, outcomes, ["weighted_median"], seed=5, n_draws=50)
+    from dxa_causal.mr.scanning import scan as module
+
+    done = []
+
+    def stop(work, settings, original=module.estimates):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return original(work, settings)
+
+    monkeypatch.setattr(module, "estimates", stop)
+    with pytest.raises(KeyboardInterrupt):
+        scan(exposures, outcomes, ["weighted_median"], seed=5, n_draws=50, cache=tmp_path)
+    done.clear()
+    again = scan(exposures, outcomes, ["weighted_median"], seed=5, n_draws=50, cache=tmp_path)
+    assert len(done) == 1  # the third outcome only
+    pd.testing.assert_frame_equal(again.tidy(), whole.tidy())
+    pd.testing.assert_frame_equal(again.counts, whole.counts)
+    done.clear()
+    some = {name: outcomes[name] for name in ("outcome 0", "outcome 1")}
+    scan(exposures, some, ["weighted_median"], seed=5, n_draws=60, cache=tmp_path)
+    assert len(done) == 2  # other settings: nothing kept fits
+
+
+def test_files_polars_and_mappings(tmp_path):
+    exposures, outcomes = proteome(n_outcomes=1)
+    path = tmp_path / "outcome.tsv"
+    outcomes["outcome 0"].to_csv(path, sep="\t", index=False)
+    from_frames = scan(exposures, outcomes, ["ivw"]).tidy()
+    by_file = scan(pl.from_pandas(exposures), {"outcome 0": path}, ["ivw"], cache=tmp_path / "kept")
+    mapping = {name: part.drop(columns="exposure") for name, part in exposures.groupby("exposure")}
+    for other in (by_file, scan(mapping, outcomes, ["ivw"])):
+        pd.testing.assert_frame_equal(other.tidy(), from_frames, rtol=1e-9)
+    h = by_file.pair("protein 1", "outcome 0")
+    assert (h.exposure, h.outcome) == ("protein 1", "outcome 0")
+
+
+def test_bad_input():
+    exposures, outcomes = proteome()
+    with pytest.raises(SummaryStatisticsError, match="column 'exposure'"):
+        scan(exposures.drop(columns="exposure"), outcomes)
+    twice = pd.concat([exposures, exposures.head(1)])
+    with pytest.raises(SummaryStatisticsError, match=r"exposure 'protein 0' lists 'rs\d+' more than once"):
+        scan(twice, outcomes)
+    with pytest.raises(SummaryStatisticsError, match="outcome 'bad': outcome: no standard errors"):
+        scan(exposures, {"bad": outcomes["outcome 0"].drop(columns="se")})
+    with pytest.raises(OptionError, match="n_jobs"):
+        scan(exposures, outcomes, n_jobs=0)
+    with pytest.raises(OptionError, match="near it: 'protein 1'"):
+        scan(exposures, outcomes, ["ivw"]).pair("protien 1", "outcome 0")
+    none = outcomes["outcome 0"].assign(variant=[f"rs9{i}00" for i in range(34)])
+    fit = scan(exposures, {"elsewhere": none, **outcomes}, ["ivw"])
+    assert not (fit.found["outcome"] == "elsewhere").any()
+    assert fit.counts.query("outcome == 'elsewhere'")["reason"].eq("not in the outcome file").all()
+
+
+def test_false_discoveries_and_recall():
+    """400 proteins on one outcome, 40 with an effect: the rate among discoveries is near 5 %, most are found."""
+    rng = np.random.default_rng(8)
+    rows, bmd = [], []
+    for e in range(400):
+        effect = 0.5 if e < 40 else 0.0
+        for v in range(4):
+            bx = rng.normal(0.12, 0.02)
+            rows.append((f"p{e}", f"rs{4 * e + v}", "A", "G", bx + 0.01 * rng.standard_normal(), 0.01))
+            bmd.append((f"rs{4 * e + v}", "A", "G", effect * bx + 0.02 * rng.standard_normal(), 0.02))
+    exposures = pd.DataFrame(rows, columns=["exposure", "variant", "effect_allele", "other_allele", "beta", "se"])
+    outcome = pd.DataFrame(bmd, columns=["variant", "effect_allele", "other_allele", "beta", "se"])
+    table = scan(exposures, {"BMD": outcome}, ["ivw"]).tidy().query("p_bh < 0.05")
+    true = table["exposure"].str[1:].astype(int) < 40
+    assert true.sum() >= 38
+    assert (~true).sum() <= 7  # expected about 2
+
+
+def test_a_worker_may_die(tmp_path):
+    """Outcomes on a real cluster of two processes, one of which is killed while it works."""
+    pytest.importorskip("distributed")
+    script = textwrap.dedent(
+        """
+        import os, signal, sys, threading, time
+        import pandas as pd
+        from distributed import Client, LocalCluster
+        from tests.mr.test_scan import proteome
+        from dxa_causal.mr.scanning.scan import scan
+
+        if __name__ == "__main__":
+            exposures, outcomes = proteome(60, n_outcomes=8)
+            here = scan(exposures, outcomes, ["weighted_median"], seed=5, n_draws=20_000).tidy()
+            with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+                with Client(cluster) as client:
+                    pids = list(client.run(os.getpid).values())
+                    threading.Timer(1.0, os.kill, (pids[0], signal.SIGKILL)).start()
+                    there = scan(exposures, outcomes, ["weighted_median"], seed=5, n_draws=20_000, client=client).tidy()
+                    alive = list(client.run(os.getpid).values())
+            pd.testing.assert_frame_equal(here, there)
+            print("killed" if pids[0] not in alive else "not killed")
+        """
+    )
+    path = tmp_path / "cluster.py"
+    path.write_text(script)
+    done = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=240, env=_environment(), check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip().endswith("killed")
+    assert "not killed" not in done.stdout
+
+
+def _environment():
+    import os
+    from pathlib import Path
+
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
