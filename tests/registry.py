@@ -277,6 +277,7 @@ RESULTS = {
     "mr_mediation": lambda: dc.mr.mediation(*[_harmonised()] * 3, seed=1, n_draws=200),
     "mr_bidirectional": lambda: dc.mr.bidirectional(_harmonised(), _back(), "ivw"),
     "mr_scan": _scanned,
+    "mr_presso several": lambda: dc.mr.presso(_two_exposures(), n_draws=200, seed=1),
     "mr_presso": lambda: dc.mr.presso(_harmonised(), n_draws=2000, seed=1),
     "mr_simex": lambda: dc.mr.simex(_harmonised(), n_draws=50, seed=1),
     "mr_rucker": lambda: dc.mr.rucker(_harmonised()),

@@ -17,6 +17,7 @@ from dxa_causal.mr.heterogeneity import heterogeneity, pleiotropy
 from dxa_causal.mr.mediation import MediationEstimates, mediation
 from dxa_causal.mr.multivariable.estimates import MVMREstimates, mvmr
 from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
+from dxa_causal.mr.multivariable.presso import MVPressoResult
 from dxa_causal.mr.multivariable.strength import conditional_f, q_a
 from dxa_causal.mr.opengwas import opengwas_associations, opengwas_instruments
 from dxa_causal.mr.power import detectable_effect, power
@@ -46,6 +47,7 @@ __all__ = [
     "InstrumentStrength",
     "MREstimates",
     "MVMREstimates",
+    "MVPressoResult",
     "MediationEstimates",
     "MultivariableHarmonised",
     "NegativeControlsResult",

@@ -86,6 +86,27 @@ def test_lasso_reference(lipids, penalty, n_valid, estimate, se, lambda_):
     assert fit.details[0]["lambda"] == pytest.approx(lambda_, rel=1e-6)  # glmnet's path to its eight digits
 
 
+def test_lasso_keeps_all_when_none_stands_out(lipids):
+    """At the highest penalty no variant is left out, whatever rounding leaves of a coefficient; numbers of R."""
+    first = lipids.table.head(4)
+    h = arrays(*(first[f"{what}_{side}"] for what in ("beta", "se") for side in ("exposure", "outcome")))
+    fit = lasso(h)
+    assert fit.valid[0].sum() == 4
+    assert (fit.estimates[0], fit.std_errors[0]) == pytest.approx((3.1018, 0.431), abs=5e-4)
+
+
+def test_conmix_on_upstream_grid(lipids):
+    """R takes every variant to raise the exposure: with mixed signs its grid starts elsewhere."""
+    turned = np.where(np.arange(28) % 2, -1, 1)
+    h = arrays(lipids.beta_exposure * turned, lipids.beta_outcome * turned, lipids.se_exposure, lipids.se_outcome)
+    ours = conmix(h)
+    theirs = mr.estimate(h, "conmix", convention="mendelianrandomization")
+    low = ((h.beta_outcome - 2 * h.se_outcome) / h.beta_exposure).min()
+    steps = (theirs.estimates[0] - low) / 0.01
+    assert steps == pytest.approx(round(steps), abs=1e-6)
+    assert abs(ours.estimates[0] - theirs.estimates[0]) < 0.01
+
+
 def test_lasso_does_not_hang_on_which_allele_is_counted():
     rng = np.random.default_rng(3)
     bx, sign = rng.uniform(0.05, 0.15, 30), np.where(rng.random(30) < 0.5, -1, 1)

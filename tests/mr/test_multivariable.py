@@ -402,3 +402,13 @@ def test_what_a_method_lacks_is_said():
     assert "or n to mvmr" in table["cml"]
     assert not table["ivw"]
     assert mr.mvmr(made(), "cml", n=5000).tidy()["reason"].eq("").all()
+
+
+def test_robust_standard_errors_by_model(lipids):
+    """Scale 0.425 with five variants: R's standard error of lmrob over the scale for all models."""
+    few = mr.MultivariableHarmonised.from_arrays(
+        beta_exposures=lipids.beta_exposures[:5, :2], se_exposures=lipids.se_exposures[:5, :2],
+        beta_outcome=lipids.beta_outcome[:5], se_outcome=lipids.se_outcome[:5],
+    )  # fmt: skip
+    for model in ("default", "random", "fixed"):
+        np.testing.assert_allclose(mr.mvmr(few, "ivw_robust", model=model).std_errors, [0.7063, 0.5447], atol=5e-5)

@@ -250,3 +250,28 @@ def test_reasons_and_refused_options():
     ):
         with pytest.raises(OptionError):
             call()
+
+
+def test_robust_line_through_two_of_three():
+    """Half of the points may lie on the first line: numbers of R's lmrob, its standard error over its scale."""
+    h = mr.Harmonised.from_arrays(
+        beta_exposure=[0.1, 0.2, 0.15], se_exposure=[0.01] * 3, beta_outcome=[0.05, 0.11, 0.06],
+        se_outcome=[0.02, 0.03, 0.025],
+    )  # fmt: skip
+    effect = mr.egger(h, robust=True).tidy().iloc[0]
+    assert effect["estimate"] == pytest.approx(0.547733076, rel=1e-6)
+    assert effect["std_error"] == pytest.approx(0.10225411 / 0.9755459808, rel=1e-6)
+
+
+def test_robust_scale_is_the_least_of_all_starts():
+    from dxa_causal.mr._kernels import mm_regression as kernel
+
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(2, 6, 60)
+        y = 0.3 * x + rng.standard_normal(60) + np.where(rng.random(60) < 0.35, rng.normal(3, 4, 60), 0)
+        design = np.column_stack([np.ones(60), x])
+        starts = kernel._starts(design, y)
+        scale = np.median(np.abs(y - starts @ design.T), axis=1) / 0.6745
+        _, all_scales = kernel._refine(design, y, starts, np.maximum(scale, 1e-3), 300)
+        assert kernel._s_estimate(design, y)[1] <= all_scales.min() * (1 + 1e-9)

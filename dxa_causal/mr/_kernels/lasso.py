@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+_ROUNDING = 1e-12
 
 
 def residual_design(bx: FloatArray, by: FloatArray, sy: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -37,7 +38,9 @@ def paths(x: FloatArray, y: FloatArray, penalties: FloatArray) -> FloatArray:
     scale = x.std(axis=0)
     z = x / scale
     corners, _, coef = lars_path_gram(z.T @ y, z.T @ z, n_samples=n, method="lasso", max_iter=10 * n)
-    return np.array([np.interp(penalties, corners[::-1], c[::-1]) for c in coef]).T / scale
+    found = np.array([np.interp(penalties, corners[::-1], c[::-1]) for c in coef]).T
+    found[np.abs(found) <= _ROUNDING * np.max(np.abs(coef), initial=0.0)] = 0.0  # at a corner, by rounding
+    return found / scale
 
 
 def chosen(valid: BoolArray, bx: FloatArray, by: FloatArray, sy: FloatArray, jump: float) -> int:

@@ -16,7 +16,7 @@ _C_COEFFICIENTS = 4.685061  # 95 % efficiency under normal errors
 _BREAKDOWN = 0.5
 _MOST_STARTS = 4000
 _ILL_CONDITIONED = 1e7
-_REFINED = 10
+_EXACT = 1e-12  # of the largest outcome: what counts as no residual
 _STEPS = 500
 _TOLERANCE = 1e-12
 
@@ -35,7 +35,7 @@ def mm_regression(design: FloatArray, y: FloatArray) -> MMEstimate | None:
     n, p = design.shape
     beta: FloatArray
     beta, scale = _s_estimate(design, y)
-    if not scale > 1e-12 * float(np.median(np.abs(y))):
+    if not scale > _EXACT * float(np.median(np.abs(y))):
         return None
     initial = y - design @ beta
     for _ in range(_STEPS):
@@ -59,11 +59,19 @@ def _rho(u: FloatArray, c: float) -> FloatArray:
 
 def _s_estimate(design: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
     """Coefficients with the least M-scale: elemental starts, the best of them iterated to convergence."""
+    n, p = design.shape
     beta = _starts(design, y)
-    scale = np.median(np.abs(y - beta @ design.T), axis=1) / 0.6745
-    beta, scale = _refine(design, y, beta, scale, 2)
-    best = np.argsort(scale, kind="stable")[:_REFINED]
-    beta, scale = _refine(design, y, beta[best], scale[best], _STEPS)
+    size = np.abs(y - beta @ design.T)
+    scale = np.median(size, axis=1) / 0.6745
+    # a fit may go through half of the points and yet leave a scale: the sum of rho can reach the number of the others
+    left = (size > _EXACT * np.max(np.abs(y))).sum(axis=1)
+    through = (scale <= _EXACT * np.max(np.abs(y))) & (left > _BREAKDOWN * (n - p))
+    scale = np.where(through, size.max(axis=1), scale)
+    for steps, kept in ((2, 300), (30, 30)):  # the best after few steps may all lie in one basin
+        beta, scale = _refine(design, y, beta, scale, steps)
+        best = np.argsort(scale, kind="stable")[:kept]
+        beta, scale = beta[best], scale[best]
+    beta, scale = _refine(design, y, beta, scale, _STEPS)
     at = int(np.argmin(scale))
     return beta[at], float(scale[at])
 

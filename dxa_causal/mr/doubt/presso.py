@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from dxa_causal.mr.estimates import seed_shown
 from dxa_causal.mr.estimator import refuse_correlated
 from dxa_causal.mr.harmonised import Harmonised
 from dxa_causal.mr.method_table import method_table
+from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
+from dxa_causal.mr.multivariable.presso import MVPressoResult, multivariable_presso
 from dxa_causal.results import HypothesisTest, NotApplicable, Provenance, Result, read_only
 
 if TYPE_CHECKING:
@@ -141,20 +143,34 @@ class PressoResult(Result):
         ]
 
 
+@overload
 def presso(
-    harmonised: Harmonised,
+    harmonised: Harmonised, *, n_draws: int = ..., seed: Seed = ..., significance: float = ..., upstream: bool = ...,
+    n_jobs: int | None = ...,
+) -> PressoResult | NotApplicable: ...  # fmt: skip
+
+
+@overload
+def presso(
+    harmonised: MultivariableHarmonised, *, n_draws: int = ..., seed: Seed = ..., significance: float = ...,
+    upstream: bool = ..., n_jobs: int | None = ...,
+) -> MVPressoResult | NotApplicable: ...  # fmt: skip
+
+
+def presso(
+    harmonised: Harmonised | MultivariableHarmonised,
     *,
     n_draws: int = 1000,
     seed: Seed = None,
     significance: float = 0.05,
     upstream: bool = False,
     n_jobs: int | None = None,
-) -> PressoResult | NotApplicable:
+) -> PressoResult | MVPressoResult | NotApplicable:
     r"""Find variants with direct effects on the outcome, and estimate without them.
 
     Parameters
     ----------
-    harmonised : Harmonised
+    harmonised : Harmonised or MultivariableHarmonised
     n_draws : int
         Draws under "no direct effects". An outlier can be found only where
         ``n / n_draws`` lies below `significance`.
@@ -169,8 +185,9 @@ def presso(
 
     Returns
     -------
-    PressoResult or NotApplicable
-        The latter with fewer than four variants.
+    PressoResult, MVPressoResult or NotApplicable
+        Of several exposures the second, which has no distortion test; the
+        last with fewer than three variants more than exposures.
 
     Raises
     ------
@@ -207,6 +224,8 @@ def presso(
     >>> result.outliers().query("outlier")["variant"].tolist()
     ['variant_4']
     """
+    if isinstance(harmonised, MultivariableHarmonised):
+        return multivariable_presso(harmonised, n_draws=n_draws, seed=seed, significance=significance, n_jobs=n_jobs)
     refuse_correlated(harmonised)
     check_whole_number("n_draws", n_draws, 10)
     h, n = harmonised, harmonised.n_variants
@@ -222,7 +241,7 @@ def presso(
     parts = list(parallel_map(work, list(zip(streams, pieces, strict=True)), n_jobs=n_jobs))
     global_p = sum(total for total, _ in parts) / n_draws
     outlier_p = np.minimum(np.sum([own for _, own in parts], axis=0) / n_draws * n, 1.0)
-    outlier = (outlier_p < significance) & (global_p < significance)
+    outlier = (outlier_p <= significance) & (global_p < significance)
     raw = _fit(bx, by, sy)
     reason, corrected, distortion, distortion_p = "", (math.nan, math.nan, math.nan), math.nan, math.nan
     if global_p >= significance:

@@ -153,7 +153,7 @@ def mvmr(
         "mvmr", as is "ivw_me". "q_het" leaves out :math:`\tau^2` under "mvmr".
         The others are the same in all three.
     model : {"default", "fixed", "random"}
-        "ivw", "egger", "ivw_me": "fixed" takes the dispersion of the variants
+        "ivw", "ivw_robust", "egger", "ivw_me": "fixed" takes the dispersion of the variants
         to be one; "default" does so below four variants
         (MendelianRandomization).
     instrument_specific : bool

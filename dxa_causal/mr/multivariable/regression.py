@@ -87,7 +87,8 @@ def _robust(h: MultivariableHarmonised, settings: Settings) -> list[Row]:
     fit = mm_regression(h.beta_exposures * root[:, None], h.beta_outcome * root)
     if fit is None:  # more than half of the variants fit exactly
         return [Row(name, n_variants=h.n_variants) for name in h.exposures]
-    return rows_of(h, fit.coefficients, fit.std_errors, details={"scale": fit.scale})
+    se = fit.std_errors / (min(1.0, fit.scale) if settings.random(h) else fit.scale)
+    return rows_of(h, fit.coefficients, se, details={"scale": fit.scale})
 
 
 FAMILY: dict[str, Estimator] = {

@@ -48,6 +48,15 @@ def _grid(h: Harmonised, low: float | None, high: float | None, step: float) -> 
     return np.asarray(low + step * np.arange(points), dtype=np.float64)
 
 
+def _upstream_ends(h: Harmonised, low: float | None, high: float | None) -> tuple[float | None, float | None]:
+    """Ends of R's grid, which take every variant to raise the exposure; ours where they are the wrong way round."""
+    first = float(((h.beta_outcome - 2.0 * h.se_outcome) / h.beta_exposure).min())
+    last = float(((h.beta_outcome + 2.0 * h.se_outcome) / h.beta_exposure).max())
+    if not first < last:
+        return low, high
+    return first if low is None else low, last if high is None else high
+
+
 def _conmix(
     h: Harmonised, psi: float, step: float, low: float | None, high: float | None, convention: Convention
 ) -> Row:
@@ -55,6 +64,8 @@ def _conmix(
 
     ratio, se = h.beta_outcome / h.beta_exposure, np.abs(h.se_outcome / h.beta_exposure)
     psi = psi or 1.5 * float(ratio.std(ddof=1))
+    if convention == "mendelianrandomization":
+        low, high = _upstream_ends(h, low, high)
     fit = mixture(_grid(h, low, high, step), ratio, se, psi)
     excess = 2.0 * (float(fit.log_likelihood.max()) - fit.at_zero)
     scale = fit.phi**2 if convention == "mendelianrandomization" else fit.phi**-2
@@ -91,7 +102,8 @@ def conmix(
     convention : {"twosamplemr", "mendelianrandomization"}
         The R package MendelianRandomization multiplies the test statistic by
         the overdispersion :math:`\phi^2` ("mendelianrandomization"); dividing
-        agrees with its own interval (the default).
+        agrees with its own interval (the default). Its grid ends where it
+        should only if every variant is coded to raise the exposure.
 
     Returns
     -------
