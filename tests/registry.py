@@ -1,5 +1,7 @@
 """Every kind of result the package returns, made on small data: tests of what all share go over this list."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -34,6 +36,30 @@ def _scanned():
     outcome = dc.datasets.load("chd_gwas")
     exposures = dc.datasets.load("bmi_gwas").assign(exposure=lambda d: np.where(np.arange(len(d)) % 2, "a", "b"))
     return dc.mr.scan(exposures, {"CHD": outcome}, ["ivw", "egger"], seed=1)
+
+
+def _clumped():
+    panel = Path(__file__).parent / "reference" / "genotypes" / "eur"
+    ids = [line.split()[1] for line in Path(f"{panel}.bim").read_text().splitlines()]
+    p = 10.0 ** -(10 * (0.6180339887 * np.arange(1, len(ids) + 1) % 1))
+    return dc.genotypes.clump(pd.DataFrame({"variant": ids, "p_value": p}), panel, p1=1e-4, r2=0.1, kb=250)
+
+
+def _region():
+    """Two traits with one causal variant of 20, and the correlations of the variants."""
+    rng = np.random.default_rng(5)
+    r = 0.6 ** np.abs(np.subtract.outer(np.arange(20), np.arange(20)))
+    names = [f"rs{i}" for i in range(20)]
+    traits = [
+        pd.DataFrame(
+            {
+                "variant": names, "effect_allele": "A", "other_allele": "G", "se": 0.0141, "n": 5000, "type": "quant",
+                "sdY": 1.0, "beta": 0.12 * r[7] + 0.0141 * np.linalg.cholesky(r) @ rng.standard_normal(20),
+            }
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    return *traits, pd.DataFrame(r, index=names, columns=names)
 
 
 def _cox(**options):
@@ -277,6 +303,14 @@ RESULTS = {
     "mr_mediation": lambda: dc.mr.mediation(*[_harmonised()] * 3, seed=1, n_draws=200),
     "mr_bidirectional": lambda: dc.mr.bidirectional(_harmonised(), _back(), "ivw"),
     "mr_scan": _scanned,
+    "clump": _clumped,
+    "mr_coloc": lambda: dc.mr.coloc_abf(*_region()[:2]),
+    "mr_finemap": lambda: dc.mr.finemap_abf(_region()[0]),
+    "mr_susie": lambda: dc.mr.susie(_region()[0], ld=_region()[2]),
+    "mr_coloc_susie": lambda: dc.mr.coloc_susie(*_region()[:2], ld=_region()[2]),
+    "mr_hyprcoloc": lambda: dc.mr.hyprcoloc(list(_region()[:2])),
+    "mr_smr": lambda: dc.mr.smr(*_region()[:2], ld=_region()[2]),
+    "mr_ld_check": lambda: dc.mr.ld_check(_region()[0], _region()[2]),
     "mr_presso several": lambda: dc.mr.presso(_two_exposures(), n_draws=200, seed=1),
     "mr_presso": lambda: dc.mr.presso(_harmonised(), n_draws=2000, seed=1),
     "mr_simex": lambda: dc.mr.simex(_harmonised(), n_draws=50, seed=1),

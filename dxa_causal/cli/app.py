@@ -57,13 +57,16 @@ def mr(
     outcome: Annotated[str, typer.Option(help="The same of the outcome.")],
     methods: Annotated[str, typer.Option(help="Estimators, with commas between them, or all.")] = "all",
     action: Annotated[int, typer.Option(help="Palindromic variants: 1 keep, 2 by frequency, 3 drop.")] = 2,
+    p_below: Annotated[float | None, typer.Option(help="Use variants with a smaller p for the exposure.")] = None,
     out: Annotated[Path, typer.Option(help="Output folder.")] = Path("results/mr"),
     seed: Annotated[int, typer.Option(help="For standard errors by resampling.")] = 1,
 ) -> None:
     """Run Mendelian randomisation on two files: report, tables, figures and a study.toml to go on from."""
     from dxa_causal import runner
 
-    result = runner.run_mr(exposure, outcome, methods=methods, action=action, out=out, seed=seed, say=_say)
+    result = runner.run_mr(
+        exposure, outcome, methods=methods, action=action, p_below=p_below, out=out, seed=seed, say=_say
+    )
     typer.echo(f"report: {result.report}")
 
 

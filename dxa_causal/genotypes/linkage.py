@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import OptionError, SummaryStatisticsError, shown
+from dxa_causal._core.warnings import SummaryStatisticsWarning, warn
 from dxa_causal.genotypes.alleles import BoolArray, FloatArray, complement
 
 _SINGULAR = 1e-8
+_WITH_ALLELES = re.compile(r"(.+)_([ACGT]+|[ID])_([ACGT]+|[ID])")  # as ieugwasr::ld_matrix names its rows
+_ENOUGH, _SOME = 6, 0.01  # variants, and correlation, from which "none is negative" says something
 
 
 def check_correlation(matrix: npt.ArrayLike, size: int, name: str = "ld") -> FloatArray:
@@ -70,7 +74,8 @@ def align_correlation(
     matrix : (m, m) array_like or DataFrame
         May hold further variants.
     variants : (m,) array_like of str or None
-        Names of its rows; None takes them from the frame.
+        Names of its rows; None takes them from the frame. Names such as
+        rs1_A_G (variant, counted allele, other allele) are taken apart.
     effect_alleles : (m,) array_like of str or None
         Allele that the matrix counts; None means that of the table.
     table : DataFrame
@@ -89,13 +94,26 @@ def align_correlation(
     whole = check_correlation(matrix, names.size, "matrix")
     wanted = table["variant"].to_numpy(dtype=object)
     position = pd.Index(names).get_indexer(wanted)
+    if (position < 0).all() and (parts := [_WITH_ALLELES.fullmatch(name) for name in names]) and all(parts):
+        names = np.array([part[1] for part in parts if part], dtype=object)
+        effect_alleles = [part[2] for part in parts if part] if effect_alleles is None else effect_alleles
+        position = pd.Index(names).get_indexer(wanted)
     unknown = wanted[position < 0]
     if unknown.size:
+        there = ", ".join(repr(str(v)) for v in names[:3])
         raise SummaryStatisticsError(
             f"matrix: {unknown.size} of {wanted.size} variants are not among its {names.size}, first "
-            f"{', '.join(repr(v) for v in unknown[:5])}; harmonise with the variants that the panel has"
+            f"{', '.join(repr(v) for v in unknown[:5])} (the matrix has {there}, ...); "
+            f"harmonise with the variants that the panel has"
         )
     r = whole[np.ix_(position, position)]
+    apart = r[~np.eye(wanted.size, dtype=bool)]
+    if wanted.size >= _ENOUGH and (apart >= 0).all() and (apart > _SOME).mean() > 0.5:
+        warn(
+            "matrix: no correlation is negative, which is rare unless all variants were coded alike: is it r squared? "
+            "Signed r is needed",
+            SummaryStatisticsWarning,
+        )
     if effect_alleles is not None:
         counted = np.array([None if pd.isna(a) else str(a).strip().upper() for a in effect_alleles], dtype=object)
         if counted.size != names.size:

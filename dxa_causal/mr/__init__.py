@@ -1,5 +1,6 @@
 """Mendelian randomisation with summary statistics: harmonise two GWAS files, estimate, question the estimate."""
 
+from dxa_causal.genotypes import ClumpResult, cis_window, clump
 from dxa_causal.mr.assumptions import assumptions
 from dxa_causal.mr.bidirectional import BidirectionalEstimates, bidirectional
 from dxa_causal.mr.doubt.clusters import ClustersResult, clusters
@@ -14,8 +15,18 @@ from dxa_causal.mr.estimates import MREstimates, estimate
 from dxa_causal.mr.harmonise import harmonise
 from dxa_causal.mr.harmonised import Harmonised
 from dxa_causal.mr.heterogeneity import heterogeneity, pleiotropy
+from dxa_causal.mr.locus.coloc import ColocResult, coloc_abf
+from dxa_causal.mr.locus.coloc_susie import ColocSusieResult, coloc_susie
+from dxa_causal.mr.locus.finemap import FinemapResult, finemap_abf
+from dxa_causal.mr.locus.hyprcoloc import HyprColocResult, TraitCluster, hyprcoloc
+from dxa_causal.mr.locus.ld_check import LDCheck, ld_check
+from dxa_causal.mr.locus.smr import SmrResult, smr
+from dxa_causal.mr.locus.susie import susie
+from dxa_causal.mr.locus.susie_result import CredibleSet, SusieResult
+from dxa_causal.mr.locus.trait import LocusTrait, locus_data
 from dxa_causal.mr.mediation import MediationEstimates, mediation
 from dxa_causal.mr.multivariable.estimates import MVMREstimates, mvmr
+from dxa_causal.mr.multivariable.harmonise import harmonise_exposures
 from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
 from dxa_causal.mr.multivariable.presso import MVPressoResult
 from dxa_causal.mr.multivariable.strength import conditional_f, q_a
@@ -41,10 +52,18 @@ from dxa_causal.mr.variance import CaseControl
 __all__ = [
     "BidirectionalEstimates",
     "CaseControl",
+    "ClumpResult",
     "ClustersResult",
+    "ColocResult",
+    "ColocSusieResult",
+    "CredibleSet",
+    "FinemapResult",
     "GWAS",
     "Harmonised",
+    "HyprColocResult",
     "InstrumentStrength",
+    "LDCheck",
+    "LocusTrait",
     "MREstimates",
     "MVMREstimates",
     "MVPressoResult",
@@ -56,12 +75,19 @@ __all__ = [
     "RuckerResult",
     "ScanResult",
     "SimexResult",
+    "SmrResult",
     "SteigerTest",
+    "SusieResult",
+    "TraitCluster",
     "assumptions",
     "bidirectional",
-    "clusters",
+    "cis_window",
     "clr",
+    "clump",
+    "clusters",
     "cml",
+    "coloc_abf",
+    "coloc_susie",
     "conditional_f",
     "conmix",
     "cooks_distance",
@@ -69,12 +95,17 @@ __all__ = [
     "divw",
     "egger",
     "estimate",
+    "finemap_abf",
     "harmonise",
+    "harmonise_exposures",
     "heterogeneity",
     "hetpen",
+    "hyprcoloc",
     "ivw",
     "lasso",
+    "ld_check",
     "leave_one_out",
+    "locus_data",
     "maxlik",
     "median",
     "mediation",
@@ -96,7 +127,9 @@ __all__ = [
     "scan",
     "simex",
     "single_variant",
+    "smr",
     "steiger",
     "steiger_filter",
     "strength",
+    "susie",
 ]

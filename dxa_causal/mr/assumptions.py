@@ -42,7 +42,10 @@ _WORDS: dict[Method, tuple[str, str]] = {
     "simple_median": (_HALF, _WIDER),
     "weighted_median": (_HALF_WEIGHT, f"{_WIDER}, mostly not by much"),
     "penalised_weighted_median": (f"{_HALF_WEIGHT}, those far from the median counted less", _WIDER),
-    "uwr": (f"{_BALANCED}; every variant counts the same; {_STRONG}", _WIDER),
+    "uwr": (
+        f"{_BALANCED}; every variant counts the same; {_STRONG}",
+        "TwoSampleMR's standard error, kept for comparison, is many times too large; plain_std_error is beside it",
+    ),
     "maxlik": (f"{_ALL} and all see one and the same effect", "Allows for error in the effects on the exposure"),
     "egger_bootstrap": (_INSIDE, _WIDE),
     "grip": (f"{_VICE}; does not depend on which allele is counted", f"{_WIDER}; needs variants of different strength"),

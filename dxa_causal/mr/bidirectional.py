@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
+from dxa_causal._core.errors import SummaryStatisticsError
 from dxa_causal._core.rng import Seed, spawn
 from dxa_causal._core.warnings import SummaryStatisticsWarning, warn
 from dxa_causal.mr.estimates import MREstimates, estimate, seed_shown
@@ -123,6 +124,12 @@ def bidirectional(
         estimate(h, methods, convention=convention, seed=stream, n_draws=n_draws)
         for h, stream in zip((forward, reverse), spawn(seed, 2), strict=True)
     )
+    names = {forward.exposure, forward.outcome, reverse.exposure, reverse.outcome} - {"exposure", "outcome"}
+    if names and (forward.exposure, forward.outcome) != (reverse.outcome, reverse.exposure) and len(names) > 2:
+        raise SummaryStatisticsError(
+            f"forward is {forward.exposure} on {forward.outcome}, reverse {reverse.exposure} on {reverse.outcome}: not "
+            f"the same two traits. Give them the same names if they are"
+        )
     used = set(reverse.table["variant"])
     shared = tuple(str(v) for v in forward.table["variant"] if v in used and not str(v).startswith("variant_"))
     if shared:

@@ -129,16 +129,19 @@ class MREstimates(Result):
                 table[method] = valid
         return table
 
-    def plot(self, ax: Axes | None = None, *, kind: Literal["scatter", "forest"] = "scatter") -> Axes:
-        """Scatter of the variants with a line per method, or forest of the variants' ratios and the estimates."""
-        check_option("kind", kind, ("scatter", "forest"))
-        from dxa_causal.plots.mr import mr_forest, mr_scatter
+    def plot(
+        self, ax: Axes | None = None, *, kind: Literal["scatter", "forest", "funnel", "density"] = "scatter"
+    ) -> Axes:
+        """Scatter of the variants with a line per method; or forest, funnel or density of the variants' ratios."""
+        check_option("kind", kind, ("scatter", "forest", "funnel", "density"))
+        from dxa_causal.plots import mr as pictures
 
         h = self.harmonised
         table = self.tidy().assign(method=[LABELS[m] for m in self.method])
         if kind == "scatter":
-            return mr_scatter(h.table, table, ax=ax, exposure=h.exposure, outcome=h.outcome)
-        return mr_forest(single_variant(h), table, ax=ax, exposure=h.exposure, outcome=h.outcome)
+            return pictures.mr_scatter(h.table, table, ax=ax, exposure=h.exposure, outcome=h.outcome)
+        draw = {"forest": pictures.mr_forest, "funnel": pictures.mr_funnel, "density": pictures.mr_density}[kind]
+        return draw(single_variant(h), table, ax=ax, exposure=h.exposure, outcome=h.outcome)
 
     def _notes(self) -> list[str]:
         h = self.harmonised
@@ -147,7 +150,7 @@ class MREstimates(Result):
 
 def estimate(
     harmonised: Harmonised,
-    methods: Sequence[Method] | Method | None = None,
+    methods: Sequence[Method] | Method | Literal["all"] | None = None,
     *,
     convention: Convention = "twosamplemr",
     seed: Seed = None,
@@ -168,7 +171,7 @@ def estimate(
         "egger_robust_penalised", "raps", "conmix", "lasso", "hetpen", "divw",
         "adivw", "pivw", "cml_ma", "cml_bic", "cml_ma_dp", "clr", "ar", "k",
         "pc_gmm". When omitted, Wald
-        ratio, IVW, Egger and medians as far as they apply. A method named
+        ratio, IVW, Egger and medians as far as they apply; "all" for every one. A method named
         here that does not apply gives a row of nan with its reason.
         :func:`dxa_causal.mr.assumptions` says what each assumes.
     convention : {"twosamplemr", "mendelianrandomization"}
@@ -187,7 +190,8 @@ def estimate(
     Raises
     ------
     SummaryStatisticsError
-        The variants are correlated (`ld` given).
+        The variants are correlated (`ld` given) and a method does not allow
+        for it.
     OptionError
         An unknown method, or fewer than two draws.
 
@@ -283,10 +287,15 @@ def seed_shown(seed: Seed) -> int | None:
     return None if seed is None or isinstance(seed, np.random.Generator) else int(seed)
 
 
-def _asked(methods: Sequence[Method] | Method | None) -> list[Method]:
+def _asked(methods: Sequence[Method] | Method | Literal["all"] | None) -> list[Method]:
     if methods is None:
         return []
-    listed: list[Method] = [methods] if isinstance(methods, str) else list(methods)
+    if isinstance(methods, str):
+        return list(METHODS) if methods == "all" else _checked([methods])
+    return _checked(list(methods))
+
+
+def _checked(listed: list[Method]) -> list[Method]:
     if not listed:
         raise OptionError("methods is empty; name at least one, or leave it out for all that apply")
     for method in listed:

@@ -108,5 +108,5 @@ def refuse_correlated(h: Harmonised) -> None:
     if h.correlated:
         raise SummaryStatisticsError(
             "ld holds correlations between the variants, and this method does not allow for them; "
-            "keep one variant per region (clumping) and leave ld out, or use ivw, egger or maxlik"
+            "keep one variant per region (clumping) and leave ld out, or use ivw, egger, maxlik, pc_gmm, clr, ar or k"
         )

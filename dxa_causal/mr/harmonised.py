@@ -73,6 +73,8 @@ class Harmonised:
         ld: npt.ArrayLike | None = None,
         n_exposure: npt.ArrayLike | None = None,
         n_outcome: npt.ArrayLike | None = None,
+        exposure: str = "exposure",
+        outcome: str = "outcome",
     ) -> Harmonised:
         """Take effects that already belong to the same alleles.
 
@@ -88,6 +90,8 @@ class Harmonised:
             not refuse correlated variants rather than ignore it.
         n_exposure, n_outcome : float or (n,) array_like, optional
             Sample sizes.
+        exposure, outcome : str
+            Names of the traits.
 
         Raises
         ------
@@ -128,6 +132,8 @@ class Harmonised:
             table=pd.DataFrame(columns),
             account=account,
             counts=MappingProxyType({**counts, "kept_aligned": size}),
+            exposure=exposure,
+            outcome=outcome,
             ld=None if ld is None else read_only(refuse_indefinite(check_correlation(ld, size))),
         )
 

@@ -60,14 +60,21 @@ def join(a: pl.DataFrame, b: pl.DataFrame, by: By, builds: tuple[str, str]) -> J
         for side, frame in (("exposure", a), ("outcome", b)):
             if not _placed(frame):
                 raise SummaryStatisticsError(f"{side}: by='position' needs columns chromosome and position")
+        _refuse_said_builds(builds)
         return _matched(_keys(a), _keys(b), "place and alleles")
     if by == "variant" or not (_placed(a) and _placed(b)):
         return _matched(_ids(a), _ids(b), "id")
     try:
         found = _matched(_ids(a), _ids(b), "id")
-    except NothingShared:
-        return _matched(_keys(a), _keys(b), "id or place and alleles")
+    except NothingShared as by_id:
+        _refuse_said_builds(builds)
+        try:
+            return _matched(_keys(a), _keys(b), "id or place and alleles")
+        except NothingShared:
+            ids = str(by_id).replace("joined by id;", "joined by id or place and alleles;")
+            raise NothingShared(ids) from None  # the ids are what the user knows
     _refuse_other_build(a, b, found, builds)
+    _refuse_said_builds(builds)
     return _with_places(a, b, found)
 
 
@@ -152,6 +159,14 @@ def _one_to_one(first: pl.Series, second: pl.Series, doubled: tuple[pl.Series, p
     partner = np.full(first.len(), -1, dtype=np.int32)
     partner[pairs["i"].to_numpy()] = pairs["j"].to_numpy()
     return partner
+
+
+def _refuse_said_builds(builds: tuple[str, str]) -> None:
+    if all(builds) and builds[0] != builds[1]:
+        raise SummaryStatisticsError(
+            f"the files are on different genome builds: {builds[0]} in the exposure, {builds[1]} in the outcome. Lift "
+            f"one of them over (GWAS.liftover), or join by id alone with by='variant'"
+        )
 
 
 def _refuse_other_build(a: pl.DataFrame, b: pl.DataFrame, found: Join, builds: tuple[str, str]) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from dxa_causal._core.errors import OptionError, SummaryStatisticsError
 from dxa_causal._core.options import check_whole_number
 from dxa_causal._core.rng import Seed, generator
+from dxa_causal._core.warnings import SummaryStatisticsWarning, warn
 from dxa_causal.mr.estimates import estimate, seed_shown
 from dxa_causal.mr.estimator import check_harmonised
 from dxa_causal.mr.estimators import Method
@@ -64,7 +65,8 @@ class MediationEstimates(Result):
         """One row per effect by the delta method, then the indirect, direct and mediated part by bootstrap.
 
         The bootstrap's standard error is that of the draws and its limits are
-        their percentiles. The mediated proportion is never exponentiated.
+        their percentiles. The mediated proportion and the
+        effect on the mediator are never exponentiated.
         """
         k = len(_TERMS)
         bootstrap = self.draws.std(axis=0, ddof=1)
@@ -83,7 +85,7 @@ class MediationEstimates(Result):
         table.loc[k:, "statistic"] = math.nan
         table.loc[k:, "p_value"] = np.minimum(1.0, 2 * np.maximum(np.minimum(below, 1 - below), 1 / len(self.draws)))
         if exponentiate:
-            effects = table["term"] != "proportion_mediated"
+            effects = ~table["term"].isin(["proportion_mediated", "exposure_to_mediator"])
             columns = ["estimate", "conf_low", "conf_high"]
             table.loc[effects, columns] = np.exp(table.loc[effects, columns])
         return table.assign(n_variants=np.concatenate([self.n_variants, np.zeros(3)]).astype(int))
@@ -103,6 +105,8 @@ class MediationEstimates(Result):
 
     def _notes(self) -> list[str]:
         indirect = f"indirect: {self.exposure} -> {self.mediator} -> {self.outcome}"
+        if abs(self.estimates[0]) < 2 * self.std_errors[0]:
+            indirect += "; the total effect is within two standard errors of 0, so the mediated proportion says nothing"
         return [indirect, "the three estimates are taken to have independent errors", *super()._notes()]
 
 
@@ -148,7 +152,13 @@ def mediation(
     Raises
     ------
     SummaryStatisticsError
-        An estimate is missing, or the mediator is not among the exposures.
+        An estimate is missing, the mediator is not among the exposures, or
+        names say that the pieces do not belong together.
+
+    Warns
+    -----
+    SummaryStatisticsWarning
+        `total` and `exposure_mediator` have other instruments.
 
     Notes
     -----
@@ -179,6 +189,7 @@ def mediation(
     for h in (total, exposure_mediator):
         check_harmonised(h)
     name = exposure_mediator.outcome if mediator is None else mediator
+    _refuse_strangers(total, exposure_mediator, mediator_outcome)
     t, a = (_one(h, method, seed) for h in (total, exposure_mediator))
     if isinstance(mediator_outcome, MultivariableHarmonised):
         b = _among(mediator_outcome, name, multivariable_method, seed)
@@ -189,6 +200,8 @@ def mediation(
         b = _one(mediator_outcome, method, seed)
     values, errors = np.array([t[0], a[0], b[0]]), np.array([t[1], a[1], b[1]])
     indirect_error = math.hypot(a[0] * b[1], b[0] * a[1])
+    if t[0] == 0:
+        raise SummaryStatisticsError("the total effect is exactly 0: no proportion of it can be mediated")
     proportion = a[0] * b[0] / t[0]
     proportion_error = math.hypot(indirect_error, proportion * t[1]) / abs(t[0])
     drawn = values + errors * generator(seed).standard_normal((n_draws, 3))
@@ -211,6 +224,26 @@ def mediation(
             notes=(),
         ),
     )
+
+
+def _refuse_strangers(total: Harmonised, first: Harmonised, second: Harmonised | MultivariableHarmonised) -> None:
+    """Refuse pieces whose names say that they do not belong together; warn where the instruments differ."""
+    pairs = [("exposure", total.exposure, first.exposure), ("outcome", total.outcome, second.outcome)]
+    if isinstance(second, Harmonised):
+        pairs.append(("mediator", first.outcome, second.exposure))
+    for what, one, other in pairs:
+        if one != other and not {one, other} & {"exposure", "outcome"}:
+            raise SummaryStatisticsError(
+                f"the {what} is {one!r} in one of the three pieces and {other!r} in another; exchanged? Give both the "
+                f"same name if they are the same trait"
+            )
+    a, b = set(total.table["variant"]), set(first.table["variant"])
+    if a != b:
+        warn(
+            f"total and exposure_mediator have other instruments: {len(a & b)} are shared, {len(a - b)} and "
+            f"{len(b - a)} are in one alone; the effects of the exposure are taken to be the same for all",
+            SummaryStatisticsWarning,
+        )
 
 
 def _one(h: Harmonised, method: Method, seed: Seed) -> tuple[float, float, int]:

@@ -64,7 +64,7 @@ def _item(kind: str, name: str, folder: Path) -> str:
         return f"<img alt='{name}' src='data:image/svg+xml;base64,{data}'>"
     if kind == "file":
         return ""
-    table = pd.read_csv(folder / f"{name}.csv")
+    table = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])  # "null" is a word
     return _flow(table) if kind == "flow" else html_table(table)
 
 

@@ -315,7 +315,8 @@ class MrBlock(_Block):
     """``[[mr]]``: two GWAS summary files or data sets.
 
     `methods` lists estimators, or is "all"; `convention` and `n_draws` are those of `mr.estimate`. `checks` adds what
-    each estimate assumes and could detect, funnel and density; `strobe_mr` the checklist.
+    each estimate assumes and could detect, funnel and density; `strobe_mr` the checklist. `p_below` keeps the variants
+    of the exposure file whose p-value there is smaller; it does not clump them.
     """
 
     exposure: str
@@ -326,6 +327,7 @@ class MrBlock(_Block):
     methods: tuple[Method, ...] | Literal["all"] = ("ivw", "egger", "weighted_median")
     convention: Literal["twosamplemr", "mendelianrandomization"] = "twosamplemr"
     n_draws: int = Field(default=1000, ge=2)
+    p_below: float | None = Field(default=None, gt=0, le=1)
     exponentiate: StrictBool = False
     checks: StrictBool = False
     strobe_mr: StrictBool = False

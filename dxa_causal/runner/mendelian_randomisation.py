@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import polars as pl
 
 from dxa_causal import datasets, mr
 from dxa_causal.mr.assumptions import CORE
+from dxa_causal.mr.columns import read_side
 from dxa_causal.mr.estimators import ESTIMATORS, LABELS, METHODS, Method
 from dxa_causal.plots.mr import mr_density, mr_forest, mr_funnel, mr_scatter
 from dxa_causal.plots.mr_doubt import leave_one_out_plot
@@ -21,6 +24,7 @@ from dxa_causal.runner.steps import Context
 MAX_LINES = 6  # more lines cannot be told apart
 DRAWN: tuple[Method, ...] = ("ivw", "egger", "weighted_median", "weighted_mode", "raps", "conmix")
 UNITLESS = ("sign",)  # its estimate is no effect per unit of the exposure
+GENOME_WIDE = 5e-8
 DETECTABLE = 1.959963984540054 + 0.8416212335729143  # standard errors: 80% power at a level of 5%
 
 
@@ -39,10 +43,35 @@ def read_gwas(source: str, base: Path) -> pd.DataFrame | mr.GWAS:
     return read_frame(path) if path.suffix == ".parquet" else mr.read_gwas(path)
 
 
+def instruments(exposure: pd.DataFrame | mr.GWAS, p_below: float) -> tuple[pl.DataFrame | mr.GWAS, str]:
+    """Rows of the exposure below the p-value, and how many that is, in words."""
+    table, _ = read_side(exposure, "exposure")
+    kept = table.filter(pl.col("p_value") < p_below)
+    said = f"Of {table.height:,} variants in the exposure file the {kept.height:,} with p < {p_below:g} are used."
+    return (replace(exposure, frame=kept.lazy()) if isinstance(exposure, mr.GWAS) else kept), said
+
+
+def _weak(h: mr.Harmonised) -> str:
+    """A word where the exposure file seems to hold more than instruments."""
+    p = h.table["p_exposure"].astype(float)
+    n = int((p > GENOME_WIDE).sum())
+    if n < 0.3 * len(p):
+        return ""
+    return (
+        f"{n:,} of {len(p):,} variants have p > {GENOME_WIDE:g} for the exposure: a whole file rather than "
+        f"instruments? Choose them with p_below, and one per region by clumping (genotypes.clump)."
+    )
+
+
 def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Context, base: Path) -> None:
     """Write counts, estimates, figures and tests; `checks` and `strobe_mr` add to them."""
     exposure, outcome = (read_gwas(source, base) for source in (block.exposure, block.outcome))
+    if block.p_below is not None:
+        exposure, said = instruments(exposure, block.p_below)
+        writer.text.append(said)
     harmonised = mr.harmonise(exposure, outcome, action=block.action)
+    if block.p_below is None and (said := _weak(harmonised)):
+        writer.text.append(said)
     counts = pd.DataFrame({"what": list(harmonised.counts), "variants": list(harmonised.counts.values())})
     counts = counts.loc[(counts["variants"] > 0) | counts["what"].str.startswith("n_")].copy()
     counts["what"] = counts["what"].str.replace("_", " ")
@@ -51,7 +80,9 @@ def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Contex
         harmonised, methods=_methods(block, harmonised), convention=block.convention, seed=context.seed,
         n_draws=block.n_draws,
     )  # fmt: skip
-    writer.table(fit.tidy(), "estimates", f"Effect of {block.exposure_label} on {block.outcome_label}, as estimated.")
+    by = {"twosamplemr": "TwoSampleMR", "mendelianrandomization": "MendelianRandomization"}[block.convention]
+    effect = f"Effect of {block.exposure_label} on {block.outcome_label}, as estimated"
+    writer.table(fit.tidy(), "estimates", f"{effect}; where R packages differ, as {by} does.")
     if block.exponentiate:
         effects = fit.tidy(exponentiate=True).query("term == 'effect' and method not in @UNITLESS")
         writer.table(effects, "odds_ratios", f"The same as odds ratios per unit of {block.exposure_label}.")
@@ -60,7 +91,7 @@ def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Contex
     writer.table(heterogeneity, "heterogeneity", "Cochran's Q: do the variants agree?")
     writer.table(pleiotropy.tidy(), "pleiotropy", "Egger's intercept: directional pleiotropy?")
     if block.checks:
-        _checks(writer, fit, context.seed, block.exposure_label, block.outcome_label)
+        _checks(writer, fit, block, context.seed)
     if block.strobe_mr:
         found = _known(block, fit, counts, heterogeneity, pleiotropy, context.seed)
         caption = "STROBE-MR checklist (doi:10.1001/jama.2021.18236, in short words): what this run knows; the rest is "
@@ -106,7 +137,8 @@ def _figures(block: MrBlock, writer: BlockWriter, fit: mr.MREstimates) -> None:
         writer.figure(mr_density(single, named, exposure=x, outcome=y), "density", caption)
 
 
-def _checks(writer: BlockWriter, fit: mr.MREstimates, seed: int, x: str, y: str) -> None:
+def _checks(writer: BlockWriter, fit: mr.MREstimates, block: MrBlock, seed: int) -> None:
+    x, y = block.exposure_label, block.outcome_label
     writer.text.append(
         "An instrument needs " + "; ".join(f"{name}: {words}" for name, words in CORE.items()) + ". The first can be "
         "seen in the data, the others cannot; methods differ in what they put in the place of the third."
@@ -128,7 +160,7 @@ def _checks(writer: BlockWriter, fit: mr.MREstimates, seed: int, x: str, y: str)
     writer.table(radial.tidy(), "radial", "Radial regression.")
     if isinstance(radial, mr.RadialResult):
         writer.figure(radial.plot(), "radial", "Radial plot; outliers stand out from the lines.")
-    rucker = mr.rucker(h)
+    rucker = mr.rucker(h, convention=block.convention)
     said = f" Selected: {rucker.selected}." if isinstance(rucker, mr.RuckerResult) else ""
     writer.table(rucker.tidy(), "rucker", f"Rucker's framework: IVW or Egger, fixed or random effects.{said}")
     simex = mr.simex(h, seed=seed)

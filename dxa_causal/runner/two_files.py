@@ -20,6 +20,7 @@ def run_mr(
     out: str | Path,
     methods: str = "all",
     action: int = 2,
+    p_below: float | None = None,
     seed: int = 1,
     say: Callable[[str], None] = lambda text: None,
 ) -> RunResult:
@@ -36,6 +37,8 @@ def run_mr(
         Estimators with commas between them, or "all".
     action : {1, 2, 3}
         As in :func:`dxa_causal.mr.harmonise`.
+    p_below : float, optional
+        Use the variants with a smaller p-value for the exposure.
     seed : int
     say : callable
         Told one line per step.
@@ -58,6 +61,7 @@ def run_mr(
         "exposure_label": labels[0],
         "outcome_label": labels[1],
         "action": action,
+        **({} if p_below is None else {"p_below": p_below}),
         "methods": asked,
         "checks": True,
         "strobe_mr": True,

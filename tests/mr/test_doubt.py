@@ -179,3 +179,29 @@ def test_cooks_distance_is_the_shift_of_the_fit():
     information = np.sum(h.beta_exposure**2 / h.se_outcome**2)
     sigma2 = mr.heterogeneity(h)["statistic"].iloc[0] / 9
     np.testing.assert_allclose(table["statistic"], shift**2 * information / sigma2, rtol=1e-8)
+
+
+def test_too_few_draws_find_no_outliers_and_no_effects_no_test():
+    rng = np.random.default_rng(3)
+    bx = rng.uniform(0.05, 0.15, 50)
+    by = 0.3 * bx + 0.01 * rng.standard_normal(50) + np.where(np.arange(50) < 3, 0.2, 0.0)
+    h = mr.Harmonised.from_arrays(
+        beta_exposure=bx, se_exposure=np.full(50, 0.005), beta_outcome=by, se_outcome=np.full(50, 0.01)
+    )
+    few = mr.presso(h, n_draws=100, seed=1)
+    assert not few.outlier.any()
+    assert "could find none with n_draws=100: 50 variants need 1000" in few.reason
+    assert mr.presso(h, n_draws=1000, seed=1).outlier[:3].all()
+    null = mr.Harmonised.from_arrays(
+        beta_exposure=[0.1, 0, 0, 0], se_exposure=[0.01] * 4, beta_outcome=[0.05] * 4, se_outcome=[0.01] * 4
+    )
+    assert "fewer than two variants" in mr.presso(null, seed=1).reason
+
+
+def test_radial_of_variants_alike():
+    h = mr.Harmonised.from_arrays(
+        beta_exposure=[0.1] * 5, se_exposure=[0.01] * 5, beta_outcome=[0.05] * 5, se_outcome=[0.01] * 5
+    )
+    fit = mr.radial(h, seed=1, n_draws=20)
+    assert fit.tidy().query("method == 'egger'")["estimate"].isna().all()
+    assert "all variants have the same weight" in str(fit)

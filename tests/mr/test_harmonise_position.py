@@ -120,3 +120,16 @@ def test_bad_input():
         mr.harmonise(frame(), frame(variant=["x", "y", "z"], position=[7, 8, 9]))
     with pytest.raises(SummaryStatisticsError, match="no column for variant"):
         mr.harmonise(frame(variant=None, position=None), frame())
+
+
+def test_builds_that_are_said_to_differ_are_refused(tmp_path):
+    rows = "".join(f"{c}\t{100 + i}\tA\tG\t.1\t.05\t.3\n" for i, c in enumerate("1234"))
+    files = []
+    for name in ("a.tsv", "b.tsv"):
+        (tmp_path / name).write_text("CHR\tPOS\tA1\tA2\tbeta\tse\teaf\n" + rows)
+        files.append(tmp_path / name)
+    a, b = mr.read_gwas(files[0], build="hg19"), mr.read_gwas(files[1], build="hg38")
+    for by in ("auto", "position"):
+        with pytest.raises(SummaryStatisticsError, match="GRCh37 in the exposure, GRCh38 in the outcome"):
+            mr.harmonise(a, b, by=by)
+    assert mr.harmonise(a, mr.read_gwas(files[1], build="hg19")).n_variants == 4

@@ -177,3 +177,15 @@ def test_what_is_missing_is_said():
         mr.pc_gmm(made(), share=1.0)
     with pytest.raises(OptionError, match="components"):
         mr.pc_gmm(made(), components=1)
+
+
+def test_p_values_far_out_and_impossible_sizes():
+    """With one pair of like variants the three tests nearly agree, however small p is."""
+    h = mr.Harmonised.from_arrays(
+        beta_exposure=[0.1] * 2, se_exposure=[0.003] * 2, beta_outcome=[0.1] * 2, se_outcome=[0.005] * 2
+    )
+    p = mr.clr(h, n_exposure=1e5, n_outcome=1e5).p_values
+    assert (p < 1e-170).all()
+    assert (p > 0).all()
+    assert np.log10(p[0]) == pytest.approx(np.log10(p[2]), abs=0.5)
+    assert "explain all of exposure" in mr.clr(h, n_exposure=3, n_outcome=1e5).reason[0]

@@ -82,3 +82,15 @@ def test_both_directions():
     with pytest.warns(SummaryStatisticsWarning, match="20 variants are instruments in both directions, first rs0"):
         both = mr.bidirectional(forward, forward, "ivw")
     assert "valid in one at most" in str(both.summary())
+
+
+def test_pieces_that_do_not_belong_together():
+    total = harmonised(0.5, exposure="BMI", outcome="CHD")
+    first = harmonised(0.4, exposure="LDL", outcome="SBP")
+    with pytest.raises(SummaryStatisticsError, match="the exposure is 'BMI' in one .* and 'LDL' in another"):
+        mr.mediation(total, first, harmonised(0.6))
+    with pytest.warns(SummaryStatisticsWarning, match="have other instruments: 0 are shared, 20 and 20"):
+        mr.mediation(total, harmonised(0.4, variant=[f"rs{i}" for i in range(20)]), harmonised(0.6), seed=1)
+    with pytest.raises(SummaryStatisticsError, match="not the same two traits"):
+        mr.bidirectional(total, first, "ivw")
+    assert mr.mediation(*three(), seed=1).tidy(exponentiate=True)["estimate"][1] == pytest.approx(0.4, abs=0.1)

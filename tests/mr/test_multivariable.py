@@ -412,3 +412,48 @@ def test_robust_standard_errors_by_model(lipids):
     )  # fmt: skip
     for model in ("default", "random", "fixed"):
         np.testing.assert_allclose(mr.mvmr(few, "ivw_robust", model=model).std_errors, [0.7063, 0.5447], atol=5e-5)
+
+
+def test_what_cannot_be_estimated_is_said():
+    h = made()
+
+    def with_effects(x, y=None):
+        return mr.MultivariableHarmonised.from_arrays(
+            beta_exposures=x, se_exposures=h.se_exposures, beta_outcome=h.beta_outcome if y is None else y,
+            se_outcome=h.se_outcome, n_exposures=5e4, n_outcome=6e4,
+        )  # fmt: skip
+
+    x = h.beta_exposures
+    with pytest.raises(SummaryStatisticsError, match="no variant has an effect on exposure_2: leave it out"):
+        mr.mvmr(with_effects(np.column_stack([x[:, 0], np.zeros(30)])), "ivw")
+    with pytest.raises(SummaryStatisticsError, match="collinear"):
+        mr.mvmr(with_effects(np.column_stack([x[:, 0], x[:, 0] + 1e-9 * x[:, 1]])), "gmm")
+    flat = mr.mvmr(with_effects(x, np.zeros(30)), ["ivw", "egger", "lasso", "ivw_me"]).tidy()
+    assert flat.query("method != 'ivw_me'")["reason"].eq("the variants fit exactly: no standard error").all()
+    assert flat.query("method == 'ivw_me'")["reason"].eq("").all()
+    many = np.random.default_rng(1).normal(0.1, 0.03, (2000, 2))
+    too_much = mr.MultivariableHarmonised.from_arrays(
+        beta_exposures=many, se_exposures=np.full((2000, 2), 0.01), beta_outcome=many[:, 0],
+        se_outcome=np.full(2000, 0.02), n_exposures=5e4, n_outcome=6e4,
+    )  # fmt: skip
+    assert "explain all of exposure_1" in mr.mvmr(too_much, "gmm").reason[0]
+
+
+def test_residual_knows_no_dispersion():
+    """Unweighted: its residual scale is in units of the outcome, and no convention changes its standard error."""
+    h = made()
+    plain = mr.mvmr(h, "residual").std_errors
+    for convention in ("mendelianrandomization", "mvmr"):
+        np.testing.assert_array_equal(mr.mvmr(h, "residual", convention=convention, model="fixed").std_errors, plain)
+
+
+def test_fixed_effects_with_correlated_variants():
+    h = made()
+    ld = 0.4 ** np.abs(np.subtract.outer(np.arange(30), np.arange(30)))
+    rng = np.random.default_rng(1)
+    linked = mr.MultivariableHarmonised.from_arrays(
+        beta_exposures=h.beta_exposures, se_exposures=h.se_exposures, se_outcome=h.se_outcome, ld=ld,
+        beta_outcome=h.beta_outcome + 0.1 * rng.standard_normal(30),
+    )  # fmt: skip
+    fixed, usual = (mr.mvmr(linked, "egger", model=model).std_errors for model in ("fixed", "default"))
+    assert (usual > 1.5 * fixed).all()

@@ -316,3 +316,47 @@ def test_blocks_end_at_lines(write):
 def test_table_goes_into_harmonise(write):
     gwas = read_gwas(write(_table([GOOD])))
     assert dc.mr.harmonise(gwas, gwas).n_variants == 1
+
+
+@pytest.mark.parametrize("text", ["{0}{1}{2}\n", "{0}{1}\n{2}", "\n{0}{1}{2}", "{0}{1}  \n\n{2}"])
+def test_blank_lines_beside_a_tiny_p(write, text):
+    header, one, two = "SNP\tA1\tA2\tbeta\tse\tp\n", "rs1\tA\tG\t.428\t.01\t1e-400\n", "rs2\tA\tG\t.1\t.05\t.0455\n"
+    gwas = read_gwas(write(text.format(header, one, two)))
+    assert gwas.table["variant"].to_list() == ["rs1", "rs2"]
+    assert gwas.table["neg_log10_p"][0] == pytest.approx(400)
+
+
+def test_vcf_cut_within_its_last_value(write):
+    head = "##fileformat=VCFv4.2\n##FORMAT=<ID=ES,Number=A>\n##FORMAT=<ID=SE,Number=A>\n##FORMAT=<ID=LP,Number=A>\n"
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tbmi\n"
+    row = "1\t{0}\trs{0}\tA\tG\t.\tPASS\t.\tES:SE:LP\t0.1:0.02:6.5\n"
+    whole = head + columns + row.format(1) + row.format(2)
+    assert read_gwas(write(whole, "bmi.vcf")).n_variants == 2
+    with pytest.raises(SummaryStatisticsError, match=r"line 7: the sample has 2 values where FORMAT names 3"):
+        read_gwas(write(whole[:-5], "bmi.vcf"))
+    with pytest.raises(SummaryStatisticsError, match="'SE:LP' of 2 rows has no ES"):
+        read_gwas(write(whole.replace("ES:SE:LP\t0.1:", "SE:LP\t"), "bmi.vcf"))
+
+
+def test_thousands_and_sizes_that_are_none(write):
+    rows = "".join(f"rs{i}\tA\tG\t.1\t.05\t.0455\t{{}}\n" for i in range(3))
+    with pytest.raises(SummaryStatisticsError, match="leave out the commas between thousands"):
+        read_gwas(write("SNP\tA1\tA2\tbeta\tse\tp\tn\n" + rows.format("100,000", "100,000", "1,000")))
+    gwas = read_gwas(write("SNP\tA1\tA2\tbeta\tse\tp\tn\n" + rows.format("1000", "0", "-5")))
+    assert gwas.table["n"].to_list() == [1000, None, None]
+    assert gwas.report.set_index("check").loc["n not positive, set to missing", "n"] == 2
+
+
+def test_a_damaged_cache_is_made_anew_and_warns_again(write, tmp_path):
+    path = write("SNP\tA1\tA2\tbeta\tse\tp\nrs1\tA\tG\t.5\t.01\t0.5\nrs2\tA\tG\t.1\t.05\t0.9\n")
+    for _ in range(2):
+        with pytest.warns(SummaryStatisticsWarning, match="p does not follow"):
+            read_gwas(path, cache=tmp_path / "kept")
+    (kept,) = (tmp_path / "kept").glob("*.parquet")
+    kept.write_bytes(b"PAR1 no more")
+    with pytest.warns(SummaryStatisticsWarning, match="p does not follow"):
+        assert read_gwas(path, cache=tmp_path / "kept").n_variants == 2
+    with pytest.raises(OptionError, match="is a file"):
+        read_gwas(path, cache=path)
+    with pytest.raises(SummaryStatisticsError, match="is a folder"):
+        read_gwas(tmp_path)

@@ -53,11 +53,13 @@ def through_origin(ratios: FloatArray, weights: FloatArray) -> Line:
 
 
 def with_intercept(ratios: FloatArray, weights: FloatArray) -> RadialEgger:
-    """Regress sqrt(w) times ratio on sqrt(w)."""
+    """Regress sqrt(w) times ratio on sqrt(w); nan where all weights are equal, which leaves no line to tell."""
     x = np.sqrt(weights)
     y = x * ratios
     dx = x - x.mean()
     sxx = float(dx @ dx)
+    if sxx <= 1e-20 * float(x @ x):
+        sxx = float("nan")
     slope = float(dx @ y) / sxx
     intercept = float(y.mean() - slope * x.mean())
     parts = (y - intercept - slope * x) ** 2

@@ -85,9 +85,9 @@ def _nodes() -> tuple[FloatArray, FloatArray]:
 def likelihood_ratio(f: Statistics, k: int) -> FloatArray:
     r"""p-values given r'r, by Andrews, Moreira and Stock's integral over the angle between s and r.
 
-    P(LR > m) = 1 - 2 K int_0^1 F_k((r + m) / (1 + r u^2 / m)) (1 - u^2)^((k - 3) / 2) du, u = sin(angle).
+    P(LR > m) = 2 K int_0^1 S_k((r + m) / (1 + r u^2 / m)) (1 - u^2)^((k - 3) / 2) du, u = sin(angle), S_k = 1 - F_k.
     """
-    from scipy.special import chdtr, chdtrc, gammaln
+    from scipy.special import chdtrc, gammaln
 
     m = (f.ss - f.rr + np.sqrt(np.maximum((f.ss + f.rr) ** 2 - 4 * (f.ss * f.rr - f.sr**2), 0.0))) / 2
     m = np.maximum(m, 1e-300)
@@ -98,7 +98,8 @@ def likelihood_ratio(f: Statistics, k: int) -> FloatArray:
     angle, weight = (node + 1) * np.pi / 4, weight * np.pi / 4
     total = (f.rr + m)[:, None] / (1 + (f.rr / m)[:, None] * np.sin(angle) ** 2)
     constant = np.exp(gammaln(k / 2) - gammaln((k - 1) / 2)) / np.sqrt(np.pi)
-    found: FloatArray = 1 - 2 * constant * (chdtr(k, total) * np.cos(angle) ** (k - 2)) @ weight
+    # the same integral over one is one, so the upper tail is that of the chi-square's upper tail
+    found: FloatArray = 2 * constant * (chdtrc(k, total) * np.cos(angle) ** (k - 2)) @ weight
     return np.clip(found, 0.0, 1.0)
 
 

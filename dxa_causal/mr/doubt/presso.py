@@ -173,7 +173,7 @@ def presso(
     harmonised : Harmonised or MultivariableHarmonised
     n_draws : int
         Draws under "no direct effects". An outlier can be found only where
-        ``n / n_draws`` lies below `significance`.
+        ``n / n_draws`` is at most `significance`.
     seed : int, Generator or None
     significance : float
         For the global test and, times n, for the outlier test.
@@ -232,6 +232,8 @@ def presso(
     if n < 4:
         return NotApplicable(f"needs at least 4 variants; there are {n}", method="MR-PRESSO")
     bx, by, sx, sy = h.beta_exposure, h.beta_outcome, h.se_exposure, h.se_outcome
+    if np.count_nonzero(bx) < 2:
+        return NotApplicable("fewer than two variants have an effect on the exposure", method="MR-PRESSO")
     w = sy**-2
     weighted, slope = residual_squares(bx, by, w)
     squares = (by - slope * bx) ** 2
@@ -241,15 +243,16 @@ def presso(
     parts = list(parallel_map(work, list(zip(streams, pieces, strict=True)), n_jobs=n_jobs))
     global_p = sum(total for total, _ in parts) / n_draws
     outlier_p = np.minimum(np.sum([own for _, own in parts], axis=0) / n_draws * n, 1.0)
-    outlier = (outlier_p <= significance) & (global_p < significance)
+    findable = n / n_draws <= significance  # one draw beyond would be too many otherwise
+    outlier = (outlier_p <= significance) & (global_p < significance) & findable
     raw = _fit(bx, by, sy)
     reason, corrected, distortion, distortion_p = "", (math.nan, math.nan, math.nan), math.nan, math.nan
     if global_p >= significance:
         reason = f"the global test finds no direct effects (p = {global_p:.3g})"
     elif not outlier.any():
         reason = "no variant stands out in the outlier test"
-        if n / n_draws >= significance:
-            reason += f", which could find none with n_draws={n_draws}: {n} variants need {int(n / significance) + 1}"
+        if not findable:
+            reason += f", which could find none with n_draws={n_draws}: {n} variants need {math.ceil(n / significance)}"
     elif n - outlier.sum() < 3:
         reason = f"{int(outlier.sum())} of {n} variants are outliers: too few are left"
     if not reason:

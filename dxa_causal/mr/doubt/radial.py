@@ -108,6 +108,10 @@ class RadialResult(Result):
         lines = {"IVW": (0.0, self.estimates[0]), "MR-Egger": (self.estimates[5], self.estimates[4])}
         return radial_plot(self.square_weights, self.ratios, self.outliers()["outlier"].to_numpy(), lines, ax=ax)
 
+    def _notes(self) -> list[str]:
+        flat = "all variants have the same weight: no line with an intercept can be told (egger is nan)"
+        return [*([flat] if math.isnan(float(self.estimates[-1])) else []), *super()._notes()]
+
 
 def radial(
     harmonised: Harmonised, *, weights: Weights = 1, alpha: float = 0.05, seed: Seed = None, n_draws: int = 1000

@@ -40,6 +40,7 @@ ESTIMATORS: dict[str, Estimator] = {
     for family in (regression, median, measurement_error, lasso, moments)
     for name, estimator in family.FAMILY.items()
 }
+_COLLINEAR = 1e7  # condition number of the effects, each exposure's scaled to length one
 _NO_ESTIMATE = {
     "ivw_robust": "more than half of the variants fit exactly: no robust scale",
     "lasso": "the penalty leaves no more valid variants than exposures; raise lambda_",
@@ -248,7 +249,8 @@ def mvmr(
     h = harmonised
     if not isinstance(h, MultivariableHarmonised):
         raise SummaryStatisticsError(
-            f"this needs what MultivariableHarmonised.from_arrays returns, not {type(h).__name__}"
+            f"this needs what harmonise_exposures or MultivariableHarmonised.from_arrays returns, not "
+            f"{type(h).__name__}"
         )
     check_option("convention", convention, MultivariableConvention)
     check_option("model", model, Model)
@@ -264,10 +266,7 @@ def mvmr(
     for name, value in (("lambda_", lambda_), ("n", n)):
         if value is not None and not 0 < value < math.inf:
             raise OptionError(f"{name}={value!r} must be positive, or None")
-    if h.n_variants > k and np.linalg.matrix_rank(h.beta_exposures) < k:
-        raise SummaryStatisticsError(
-            f"the effects on {', '.join(h.exposures)} are collinear: their direct effects cannot be told apart"
-        )
+    _refuse_collinear(h)
     _refuse_correlated(h, asked, plain=not (instrument_specific or intercept))
     sizes = np.append(h.n_exposures, h.n_outcome)
     known = float(np.nanmin(sizes)) if np.isfinite(sizes).any() else math.nan
@@ -284,7 +283,7 @@ def mvmr(
         else:
             none = _NO_ESTIMATE.get(method, f"too few variants with p < {SIGNIFICANT:g} for this exposure")
             found = ESTIMATORS[method].rows(h, settings)
-            rows += [(method, "" if math.isfinite(row.estimate) else none, row) for row in found]
+            rows += [(method, _reason(row, none), row) for row in found]
     call = f"mr.mvmr(harmonised, methods={asked!r}, convention={convention!r}, seed={seed_shown(seed)!r})"
     return MVMREstimates(
         harmonised=h,
@@ -300,6 +299,26 @@ def mvmr(
         nobs=h.n_variants,
         provenance=Provenance(call=call, n_rows=h.n_variants, n_used=h.n_variants, seed=seed_shown(seed), notes=()),
     )
+
+
+def _reason(row: Row, none: str) -> str:
+    if not math.isfinite(row.estimate):
+        return none
+    return "" if row.std_error > 0 else "the variants fit exactly: no standard error"
+
+
+def _refuse_collinear(h: MultivariableHarmonised) -> None:
+    """Raise where the effects on one exposure are zero or follow from those on the others."""
+    if h.n_variants <= len(h.exposures):
+        return
+    size = np.linalg.norm(h.beta_exposures, axis=0)
+    if not size.all():
+        zero = ", ".join(name for name, norm in zip(h.exposures, size, strict=True) if not norm)
+        raise SummaryStatisticsError(f"no variant has an effect on {zero}: leave it out")
+    if not np.linalg.cond(h.beta_exposures / size) < _COLLINEAR:
+        raise SummaryStatisticsError(
+            f"the effects on {', '.join(h.exposures)} are collinear: their direct effects cannot be told apart"
+        )
 
 
 def _refuse_correlated(h: MultivariableHarmonised, asked: Sequence[str], *, plain: bool) -> None:

@@ -67,6 +67,12 @@ class Estimator(NamedTuple):
         return "" if self.why_not is None else self.why_not(h, settings)
 
 
+def by_scale(std_error: FloatArray | float, scale: float) -> FloatArray:
+    """Standard errors over the residual scale; zero, and no noise, where the variants fit exactly."""
+    error = np.asarray(std_error, dtype=np.float64)
+    return error / scale if scale > 0 else np.zeros_like(error)
+
+
 def rows_of(
     h: MultivariableHarmonised,
     coef: FloatArray,

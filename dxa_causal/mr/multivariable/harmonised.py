@@ -19,7 +19,10 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MultivariableHarmonised:
-    """Variants ready for :func:`dxa_causal.mr.mvmr`, made by :meth:`from_arrays`.
+    """Variants ready for :func:`dxa_causal.mr.mvmr`.
+
+    Made by :func:`dxa_causal.mr.harmonise_exposures` or, from numbers that are
+    already aligned, by :meth:`from_arrays`.
 
     Attributes
     ----------
@@ -34,6 +37,12 @@ class MultivariableHarmonised:
     ld : (n, n) ndarray or None
         Correlations of the variants; None for independent ones.
     outcome : str
+    effect_allele, other_allele : (n,) ndarray of str or None
+        The alleles that all effects are counted for; None where they were not
+        given.
+    audit : DataFrame or None
+        One row per variant of any exposure: variant, status ("kept" or
+        "dropped"), reason; None where the numbers were given as aligned.
     """
 
     beta_exposures: FloatArray
@@ -47,6 +56,9 @@ class MultivariableHarmonised:
     n_outcome: float
     ld: FloatArray | None = None
     outcome: str = "outcome"
+    effect_allele: npt.NDArray[np.object_] | None = None
+    other_allele: npt.NDArray[np.object_] | None = None
+    audit: pd.DataFrame | None = None
 
     @classmethod
     def from_arrays(
@@ -149,9 +161,13 @@ class MultivariableHarmonised:
         return np.where(self.beta_exposures[:, exposure] < 0, -1.0, 1.0)
 
     def summary(self) -> Summary:
-        """Print the numbers of variants and exposures."""
+        """Print the numbers of variants and exposures, and why variants were dropped."""
         table = pd.DataFrame({"exposures": [", ".join(self.exposures)], "variants": [self.n_variants]})
-        return Summary(f"Harmonised variants: {len(self.exposures)} exposures -> {self.outcome}", [table], [])
+        notes = []
+        if self.audit is not None:
+            why = self.audit.loc[self.audit["status"] == "dropped", "reason"].value_counts()
+            notes = [f"{n} dropped: {reason}" for reason, n in why.items()]
+        return Summary(f"Harmonised variants: {len(self.exposures)} exposures -> {self.outcome}", [table], notes)
 
     def __repr__(self) -> str:
         return str(self.summary())

@@ -6,7 +6,7 @@ import numpy as np
 
 from dxa_causal.mr._kernels.lasso import chosen, default_path, paths, residual_design
 from dxa_causal.mr._kernels.multivariable import weighted
-from dxa_causal.mr.multivariable.estimator import Estimator, Row, Settings, rows_of
+from dxa_causal.mr.multivariable.estimator import Estimator, Row, Settings, by_scale, rows_of
 from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
 
 
@@ -25,7 +25,7 @@ def _lasso(h: MultivariableHarmonised, settings: Settings) -> list[Row]:
     keep = valid[place]
     fit = weighted(x[keep], y[keep], sy[keep] ** -2.0)
     details = {"lambda": float(path[place]), "n_valid": float(keep.sum())}
-    return rows_of(h, fit.coef, fit.std_error / min(1.0, fit.sigma), details=details, valid=keep)
+    return rows_of(h, fit.coef, by_scale(fit.std_error, min(1.0, fit.sigma)), details=details, valid=keep)
 
 
 FAMILY: dict[str, Estimator] = {"lasso": Estimator("Lasso", _lasso)}

@@ -25,6 +25,21 @@ def _without_sample_sizes(h: MultivariableHarmonised, settings: Settings) -> str
     return ""
 
 
+def _why_not(h: MultivariableHarmonised, settings: Settings) -> str:
+    return _without_sample_sizes(h, settings) or _more_than_all(h, None)
+
+
+def _more_than_all(h: MultivariableHarmonised, basis: FloatArray | None) -> str:
+    """Effects that explain more than the whole variance cannot belong to these sample sizes and correlations."""
+    sides = [(h.beta_exposures[:, j], h.se_exposures[:, j], float(n)) for j, n in enumerate(h.n_exposures)]
+    for name, (beta, se, n) in zip(
+        (*h.exposures, h.outcome), [*sides, (h.beta_outcome, h.se_outcome, h.n_outcome)], strict=True
+    ):
+        if n <= h.n_variants or not np.diag(joint_effects(beta, se, n, h.correlations, basis).cov).min() > 0:
+            return f"the variants explain all of {name}: effects, standard errors, sample size or ld do not fit"
+    return ""
+
+
 def _too_few_components(h: MultivariableHarmonised, settings: Settings) -> str:
     if h.ld is None:
         return "needs the correlations of the variants: give ld to from_arrays"
@@ -36,7 +51,7 @@ def _too_few_components(h: MultivariableHarmonised, settings: Settings) -> str:
         return (
             f"{found} principal components hold {SHARE:.0%} of the correlations; {k + 1} are needed for {k} exposures"
         )
-    return ""
+    return _more_than_all(h, _components(h))
 
 
 def _gmm(h: MultivariableHarmonised, settings: Settings, basis: FloatArray | None = None) -> list[Row]:
@@ -60,7 +75,7 @@ def _gmm(h: MultivariableHarmonised, settings: Settings, basis: FloatArray | Non
 
 
 FAMILY: dict[str, Estimator] = {
-    "gmm": Estimator("Generalised method of moments", _gmm, correlated=True, why_not=_without_sample_sizes),
+    "gmm": Estimator("Generalised method of moments", _gmm, correlated=True, why_not=_why_not),
     "pc_gmm": Estimator(
         "Generalised method of moments, principal components", lambda h, s: _gmm(h, s, _components(h)),
         correlated=True, why_not=_too_few_components,

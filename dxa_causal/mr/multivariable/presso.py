@@ -129,7 +129,8 @@ def multivariable_presso(
     parts = list(parallel_map(work, list(zip(spawn(seed, len(pieces)), pieces, strict=True)), n_jobs=n_jobs))
     global_p = sum(total for total, _ in parts) / n_draws
     outlier_p = np.minimum(np.sum([own for _, own in parts], axis=0) / n_draws * n, 1.0)
-    outlier = (outlier_p <= significance) & (global_p < significance)
+    findable = n / n_draws <= significance  # one draw beyond would be too many otherwise
+    outlier = (outlier_p <= significance) & (global_p < significance) & findable
     raw = weighted(x, y, w)
     reason, estimates, errors = "", np.full((2, k), math.nan), np.full((2, k), math.nan)
     estimates[0], errors[0] = raw.coef, raw.std_error
@@ -137,8 +138,8 @@ def multivariable_presso(
         reason = f"the global test finds no direct effects (p = {global_p:.3g})"
     elif not outlier.any():
         reason = "no variant stands out in the outlier test"
-        if n / n_draws >= significance:
-            reason += f", which could find none with n_draws={n_draws}: {n} variants need {int(n / significance) + 1}"
+        if not findable:
+            reason += f", which could find none with n_draws={n_draws}: {n} variants need {math.ceil(n / significance)}"
     elif n - outlier.sum() < k + 2:
         reason = f"{int(outlier.sum())} of {n} variants are outliers: too few are left"
     else:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dxa_causal.mr._kernels.correlated import covariance, gls
 from dxa_causal.mr._kernels.mm_regression import mm_regression
 from dxa_causal.mr._kernels.multivariable import weighted
-from dxa_causal.mr.multivariable.estimator import Estimator, Row, Settings, rows_of
+from dxa_causal.mr.multivariable.estimator import Estimator, Row, Settings, by_scale, rows_of
 from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
 
 FloatArray = npt.NDArray[np.float64]
@@ -28,7 +28,7 @@ def _egger(h: MultivariableHarmonised, settings: Settings) -> list[Row]:
     sign = h.coding(settings.orientate)
     design = np.column_stack([h.beta_exposures * sign[:, None], np.ones(sign.size)])
     fit = weighted(design, h.beta_outcome * sign, h.se_outcome**-2.0)
-    se = fit.std_error / (fit.sigma if settings.model == "fixed" else min(1.0, fit.sigma))
+    se = by_scale(fit.std_error, fit.sigma if settings.model == "fixed" else min(1.0, fit.sigma))
     return rows_of(h, fit.coef, se, df=fit.df if settings.convention == "mvmr" else None, details={"q": fit.q})
 
 
@@ -39,7 +39,7 @@ def _correlated(h: MultivariableHarmonised, settings: Settings, *, egger: bool) 
     if egger:
         design = np.column_stack([design, np.ones(sign.size)])
     fit = gls(design, h.beta_outcome * sign, covariance(h.se_outcome * sign, h.correlations))
-    se = np.sqrt(np.diag(fit.cov)) * (fit.widen if egger or settings.random(h) else 1.0)
+    se = np.sqrt(np.diag(fit.cov)) * (fit.widen if settings.model != "fixed" and (egger or settings.random(h)) else 1.0)
     return rows_of(h, fit.coef, se, df=fit.df if settings.convention == "mvmr" else None, details={"q": fit.q})
 
 
@@ -58,10 +58,13 @@ def _each(h: MultivariableHarmonised, settings: Settings, fit: _One) -> list[Row
         b, se, sigma, df = fit(
             h.beta_exposures[use], h.beta_outcome[use], h.se_outcome[use] ** -2.0, j, settings.intercept
         )
+        if fit is _residual:  # unweighted: its scale is no dispersion
+            rows.append(Row(name, b, se, df if settings.convention == "mvmr" else None, int(use.sum())))
+            continue
         if settings.model == "fixed" or (settings.convention == "mendelianrandomization" and not settings.random(h)):
-            se /= sigma
+            se = float(by_scale(se, sigma))
         elif settings.convention == "mendelianrandomization":
-            se /= min(1.0, sigma)
+            se = float(by_scale(se, min(1.0, sigma)))
         rows.append(
             Row(name, b, se, df if settings.convention == "mvmr" else None, int(use.sum()), {"q": sigma**2 * df})
         )
@@ -87,7 +90,7 @@ def _robust(h: MultivariableHarmonised, settings: Settings) -> list[Row]:
     fit = mm_regression(h.beta_exposures * root[:, None], h.beta_outcome * root)
     if fit is None:  # more than half of the variants fit exactly
         return [Row(name, n_variants=h.n_variants) for name in h.exposures]
-    se = fit.std_errors / (min(1.0, fit.scale) if settings.random(h) else fit.scale)
+    se = by_scale(fit.std_errors, min(1.0, fit.scale) if settings.random(h) else fit.scale)
     return rows_of(h, fit.coefficients, se, details={"scale": fit.scale})
 
 

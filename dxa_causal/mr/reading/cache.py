@@ -30,7 +30,10 @@ def load(folder: Path, name: str) -> GWAS | None:
     path = folder / f"{name}.parquet"
     if not path.is_file():
         return None
-    kept = json.loads(pl.read_parquet_metadata(path)["dxa_causal"])
+    try:
+        kept = json.loads(pl.read_parquet_metadata(path)["dxa_causal"])
+    except (pl.exceptions.PolarsError, KeyError, ValueError):
+        return None  # damaged: read anew and written over
     rows = pd.DataFrame(kept["report"], columns=["check", "n", "first_row"])
     rows = rows.astype({"n": "int64", "first_row": "Int64"})
     return GWAS(pl.scan_parquet(path), kept["format"], kept["build"], rows, kept["trait"], tuple(kept["notes"]))

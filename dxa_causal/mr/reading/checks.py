@@ -14,6 +14,7 @@ from dxa_causal._core.warnings import SummaryStatisticsWarning, warn
 from dxa_causal.mr.reading.repeats import listed_before
 
 FloatArray = npt.NDArray[np.float64]
+_MISMATCH = "p does not follow from beta and se"
 _CODES = {"1": "A", "2": "C", "3": "G", "4": "T"}
 
 
@@ -68,6 +69,7 @@ def scales(table: pl.DataFrame, file: str, counts: Counter[str], notes: list[str
         ("eaf", (pl.col("eaf") < 0) | (pl.col("eaf") > 1), "eaf outside 0 to 1, set to missing"),
         ("p_value", (pl.col("p_value") < 0) | (pl.col("p_value") > 1), "p outside 0 to 1, set to missing"),
         ("neg_log10_p", pl.col("neg_log10_p") < 0, "-log10 p below 0, set to missing"),
+        ("n", pl.col("n") <= 0, "n not positive, set to missing"),
     ):
         n = int(table.select(wrong.sum()).item() or 0)
         counts[text] += n
@@ -107,7 +109,7 @@ def fill_p(table: pl.DataFrame, counts: Counter[str], file: str) -> pl.DataFrame
 
 
 def _say(gap: FloatArray, compared: int, counts: Counter[str], file: str) -> None:
-    counts["p does not follow from beta and se"] += gap.size
+    counts[_MISMATCH] += gap.size
     if compared and gap.size * 20 > compared:
         warn(
             f"{file}: in {gap.size} of {compared} rows p does not follow from beta and se (median "
@@ -115,6 +117,13 @@ def _say(gap: FloatArray, compared: int, counts: Counter[str], file: str) -> Non
             f"from another model, or a standard error on another scale",
             SummaryStatisticsWarning,
         )
+
+
+def warn_again(found: pd.DataFrame, size: int, file: str) -> None:
+    """Repeat, for a file that was read before, that p-values and effects do not belong together."""
+    n = int(found.loc[found["check"] == _MISMATCH, "n"].sum())
+    if n * 20 > size:
+        warn(f"{file}: in {n} of {size} rows {_MISMATCH} (seen when it was first read)", SummaryStatisticsWarning)
 
 
 def report(table: pl.DataFrame, counts: Counter[str]) -> pd.DataFrame:
@@ -138,7 +147,6 @@ def report(table: pl.DataFrame, counts: Counter[str]) -> pd.DataFrame:
         "eaf missing": pl.col("eaf").is_null(),
         "p missing": pl.col("neg_log10_p").is_null(),
         "n missing": pl.col("n").is_null(),
-        "n not positive": pl.col("n") <= 0,
         "position missing": pl.col("position").is_null() | pl.col("chromosome").is_null(),
     }
     rows = []

@@ -25,7 +25,8 @@ class GWAS:
     build : str or None
         "GRCh37", "GRCh38", "NCBI36"; None when nothing tells.
     report : DataFrame
-        check, n (rows concerned), first_row (counted from 1 after the header).
+        check, n (rows concerned), first_row (counted from 1 after the header,
+        where the check keeps it).
     trait : str or None
     notes : tuple of str
         What was taken for granted, in words.

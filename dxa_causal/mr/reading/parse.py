@@ -25,6 +25,8 @@ _NUMBERS = frozenset({
 })  # fmt: skip
 _LINE_END = b"\x1e"
 _ONE_QUOTE = re.compile(rb'"[^"]*"')
+_BLANK = re.compile(rb"\n[ \t]*\n(?:[ \t]*\n)*|\A[ \t]*\n")
+_COUNTS = ("n", "n_cases", "n_controls", "position")
 _LN10 = 2.302585092994046
 
 
@@ -77,7 +79,7 @@ class Rows:
         rows = text.split(b"\n")[:-1]
         for i, row in enumerate(rows):
             fields = row.count(separator)
-            if row and fields != want:
+            if row.strip(b" \t") and fields != want:
                 cut = block.last and i == len(rows) - 1 and fields < want
                 raise SummaryStatisticsError(
                     f"{self.file}, line {line}: {fields + 1} fields where the header has {want + 1}"
@@ -91,6 +93,8 @@ class Rows:
         for name, column in self.layout.columns.items():
             if name != "n_of_all":
                 used.setdefault(column, []).append(name)
+        if _BLANK.search(text):
+            text = _BLANK.sub(b"\n", text).lstrip(b"\n")
         places = {self.header.index(c): names for c, names in used.items()}
         numbers = {i for i, names in places.items() if set(names) <= _NUMBERS}
         try:
@@ -101,7 +105,8 @@ class Rows:
         p = self.layout.columns.get("p_value")
         out = {name: frame[f"c{i}"] for i, names in places.items() for name in names}
         if p is not None and "neg_log10_p" not in out and (out["p_value"] < 1e-300).any():
-            written = self._scan(text, separator, quoted, {self.header.index(p): ["p_value"]}, set()).to_series()
+            at = self.header.index(p)
+            written = self._scan(text, separator, quoted, places, numbers - {at})[f"c{at}"]
             out["neg_log10_p"] = _tiny(written, out["p_value"])
         return pl.DataFrame(out)
 
@@ -134,7 +139,11 @@ class Rows:
         if bad.any():
             where = str(text.filter(bad)[0])
             if int(bad.sum()) * 2 > text.len() - text.null_count():
-                advice = "; decimal commas have to become points" if re.fullmatch(r"-?\d+,\d+", where) else ""
+                advice = ""
+                if re.fullmatch(r"-?\d{1,3}(,\d{3})+", where) and names[0] in _COUNTS:
+                    advice = "; leave out the commas between thousands"
+                elif re.fullmatch(r"-?\d+,\d+", where):
+                    advice = "; decimal commas have to become points"
                 raise SummaryStatisticsError(
                     f"{self.file}: column {self.header[i]!r} must hold numbers ({names[0]}); most do not, first "
                     f"{where!r}{advice}"

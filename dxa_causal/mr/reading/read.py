@@ -16,7 +16,7 @@ from dxa_causal._core.warnings import SummaryStatisticsWarning, warn
 from dxa_causal.mr.reading import cache as stored
 from dxa_causal.mr.reading.blocks import Block, read_blocks
 from dxa_causal.mr.reading.builds import beyond, by_places, named
-from dxa_causal.mr.reading.checks import fill_p, letters, report, scales
+from dxa_causal.mr.reading.checks import fill_p, letters, report, scales, warn_again
 from dxa_causal.mr.reading.formats import FormatName, find_layout, listed
 from dxa_causal.mr.reading.gwas import GWAS
 from dxa_causal.mr.reading.parse import COLUMNS, Rows
@@ -112,6 +112,10 @@ def read_gwas(
         check_option("format", format, FormatName)
     if side is not None:
         check_option("side", side, Literal["exposure", "outcome"])
+    if file.is_dir():
+        raise SummaryStatisticsError(f"path: {str(file)!r} is a folder")
+    if cache is not None and Path(cache).exists() and not Path(cache).is_dir():
+        raise OptionError(f"cache={str(cache)!r} is a file; give a folder")
     if not file.is_file():
         raise SummaryStatisticsError(f"path: there is no file {str(file)!r}")
     asked = None if build is None else named(build)
@@ -120,6 +124,7 @@ def read_gwas(
     options = (format, asked, sorted((columns or {}).items()), separator, side, population, study, trait)
     key = None if cache is None else stored.key(file, options)
     if cache is not None and key is not None and (kept := stored.load(Path(cache), key)) is not None:
+        warn_again(kept.report, kept.n_variants, file.name)
         return kept
     gwas = _read(file, format, asked, columns, separator, side, population, study, trait)
     if cache is not None and key is not None:
@@ -203,7 +208,7 @@ def _head(opening: Block, file: Path) -> tuple[list[str], Block]:
         start, line = end + 1, line + 1
         if row.strip():
             head.append(row)
-            if not row.startswith("##"):
+            if not row.startswith(("##", "# ")):
                 return head, Block(text[start:], line, opening.last, opening.closed)
     raise SummaryStatisticsError(f"{file.name} is empty: no header line")
 

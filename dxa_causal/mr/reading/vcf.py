@@ -53,6 +53,13 @@ class VcfRows:
                     raise SummaryStatisticsError(
                         f"{self.file}, line {block.line + i}: {line.count(TAB) + 1} fields where a GWAS-VCF has 10{cut}"
                     )
+        if block.last and not block.closed and text.strip():
+            keys, values = text.rstrip(b"\n").rsplit(b"\n", 1)[-1].split(TAB)[-2:]
+            if keys.count(b":") != values.count(b":"):
+                raise SummaryStatisticsError(
+                    f"{self.file}, line {block.line + lines - 1}: the sample has {values.count(b':') + 1} values where "
+                    f"FORMAT names {keys.count(b':') + 1} (the last line; the file was probably cut short)"
+                )
         raw = (
             pl.scan_csv(
                 text,
@@ -74,6 +81,11 @@ class VcfRows:
 
     def _one_format(self, part: pl.DataFrame, keys: str) -> pl.DataFrame:
         names = keys.split(":")
+        lacking = [key for key in ("ES", "SE") if key not in names]
+        if lacking:
+            raise SummaryStatisticsError(
+                f"{self.file}: the FORMAT {keys!r} of {part.height} rows has no {' and '.join(lacking)}: no effects"
+            )
         values = pl.col("c9").str.splitn(":", len(names))
         pick = {_FIELDS[k]: values.struct[i] for i, k in enumerate(names) if k in _FIELDS}
         self.counts["rows with several alternative alleles"] += int(part["c4"].str.contains(",").sum())

@@ -42,6 +42,20 @@ def _no_sample_sizes(h: Harmonised) -> str:
     return ""
 
 
+def _why_not(h: Harmonised) -> str:
+    return _no_sample_sizes(h) or _more_than_all(h)
+
+
+def _more_than_all(h: Harmonised, basis: FloatArray | None = None) -> str:
+    """Effects that explain more than the whole variance cannot belong to these sample sizes and correlations."""
+    for name, n, joint in zip(
+        (h.exposure, h.outcome), (_size(h, "exposure"), _size(h, "outcome")), _joint(h, basis), strict=True
+    ):
+        if n <= h.n_variants or not np.diag(joint.cov).min() > 0:
+            return f"the variants explain all of {name}: effects, standard errors, sample size or ld do not fit"
+    return ""
+
+
 def _joint(h: Harmonised, basis: FloatArray | None = None) -> tuple[Joint, Joint]:
     x = joint_effects(h.beta_exposure, h.se_exposure, _size(h, "exposure"), _ld(h), basis)
     y = joint_effects(h.beta_outcome, h.se_outcome, _size(h, "outcome"), _ld(h), basis)
@@ -109,7 +123,11 @@ def _no_components(h: Harmonised) -> str:
 
 
 def _too_few_components(h: Harmonised) -> str:
-    return _no_components(h) or _one_component(_components(h, SHARE, None).shape[1])
+    without = _no_components(h)
+    if without:
+        return without
+    basis = _components(h, SHARE, None)
+    return _one_component(basis.shape[1]) or _more_than_all(h, basis)
 
 
 def _one_component(count: int) -> str:
@@ -257,7 +275,7 @@ def pc_gmm(
     row = Row("effect")
     if not reason:
         basis = _components(h, share, components, raising=coding == "raising")
-        reason = _one_component(basis.shape[1])
+        reason = _one_component(basis.shape[1]) or _more_than_all(h, basis)
         row = row if reason else _pc_gmm(h, basis, robust=robust)
     call = f"mr.pc_gmm(harmonised, components={components!r}, share={share!r}, robust={robust!r})"
     return _collect(h, [("pc_gmm", reason, row)], call)
@@ -285,7 +303,7 @@ def _row_of(test: str) -> Callable[[Harmonised, Settings], list[Row]]:
 
 
 FAMILY: dict[str, Estimator] = {
-    name: Estimator(label, _row_of(name), least=1, ratio=False, correlated=True, why_not=_no_sample_sizes)
+    name: Estimator(label, _row_of(name), least=1, ratio=False, correlated=True, why_not=_why_not)
     for name, label in (("clr", "Conditional likelihood ratio"), ("ar", "Anderson-Rubin"), ("k", "Kleibergen's K"))
 }
 FAMILY["pc_gmm"] = Estimator(

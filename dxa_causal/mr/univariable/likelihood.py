@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 
 def _uwr(h: Harmonised, settings: Settings) -> list[Row]:
-    """Unweighted slope; its standard error is divided by a residual scale below 1, as TwoSampleMR does."""
+    """Unweighted slope; TwoSampleMR divides its standard error by a residual scale below 1, which is a mistake."""
     bx, by = h.beta_exposure, h.beta_outcome
     sxx = float(bx @ bx)
     slope = float(bx @ by) / sxx
     sigma = float(np.sqrt(np.sum((by - slope * bx) ** 2) / (bx.size - 1)))
     plain = sigma / sxx**0.5
-    return [Row("effect", slope, max(1.0, sigma) / sxx**0.5, details={"sigma": sigma, "plain_std_error": plain})]
+    shown = max(1.0, sigma) / sxx**0.5 if settings.convention == "twosamplemr" else plain
+    return [Row("effect", slope, shown, details={"sigma": sigma, "plain_std_error": plain})]
 
 
 def _rows(h: Harmonised, *, model: Model, psi: float) -> list[Row]:
