@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.options import check_whole_number
-from dxa_causal._core.parallel import parallel_map
 from dxa_causal._core.rng import Seed, spawn
 from dxa_causal.mr._kernels.presso import residual_squares, simulate
 from dxa_causal.mr._kernels.regression import ivw
+from dxa_causal.mr.doubt.presso_tests import Counts, Piece, global_test, in_words, judge, pieces
 from dxa_causal.mr.estimates import seed_shown
 from dxa_causal.mr.estimator import refuse_correlated
 from dxa_causal.mr.harmonised import Harmonised
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-_PIECE = 500  # draws per random stream: the same whatever n_jobs is
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,9 +93,7 @@ class PressoResult(Result):
     @property
     def global_test(self) -> HypothesisTest:
         """Global test: no variant has a direct effect on the outcome."""
-        return HypothesisTest(
-            self.rss_observed, None, self.global_p, "MR-PRESSO global test", "no variant has a direct effect"
-        )
+        return global_test(self.rss_observed, self.global_p)
 
     @property
     def distortion_test(self) -> HypothesisTest | NotApplicable:
@@ -130,10 +126,8 @@ class PressoResult(Result):
 
     def describe(self) -> str:
         """Say in words what the tests found."""
-        p = f"p = {self.global_p:.4g}" if self.global_p else f"p < {1 / self.n_draws:.2g}"
-        named = self.harmonised.table["variant"][self.outlier].astype(str)
-        found = f"outliers: {', '.join(named[:10])}{', ...' if len(named) > 10 else ''}" if len(named) else self.reason
-        return f"global test: RSS = {self.rss_observed:.6g}, {p}; {found}"
+        names = self.harmonised.table["variant"][self.outlier].astype(str).tolist()
+        return in_words(self.rss_observed, self.global_p, self.n_draws, names, self.reason)
 
     def _notes(self) -> list[str]:
         return [
@@ -237,24 +231,11 @@ def presso(
     w = sy**-2
     weighted, slope = residual_squares(bx, by, w)
     squares = (by - slope * bx) ** 2
-    pieces = [min(_PIECE, n_draws - start) for start in range(0, n_draws, _PIECE)]
-    last, *streams = spawn(seed, 1 + len(pieces))
+    last, *streams = spawn(seed, 1 + len(pieces(n_draws)))
     work = partial(_piece, bx, sx, sy, slope, squares)
-    parts = list(parallel_map(work, list(zip(streams, pieces, strict=True)), n_jobs=n_jobs))
-    global_p = sum(total for total, _ in parts) / n_draws
-    outlier_p = np.minimum(np.sum([own for _, own in parts], axis=0) / n_draws * n, 1.0)
-    findable = n / n_draws <= significance  # one draw beyond would be too many otherwise
-    outlier = (outlier_p <= significance) & (global_p < significance) & findable
+    global_p, outlier_p, outlier, reason = judge(work, streams, n, n_draws, significance, 3, n_jobs)
     raw = _fit(bx, by, sy)
-    reason, corrected, distortion, distortion_p = "", (math.nan, math.nan, math.nan), math.nan, math.nan
-    if global_p >= significance:
-        reason = f"the global test finds no direct effects (p = {global_p:.3g})"
-    elif not outlier.any():
-        reason = "no variant stands out in the outlier test"
-        if not findable:
-            reason += f", which could find none with n_draws={n_draws}: {n} variants need {math.ceil(n / significance)}"
-    elif n - outlier.sum() < 3:
-        reason = f"{int(outlier.sum())} of {n} variants are outliers: too few are left"
+    corrected, distortion, distortion_p = (math.nan, math.nan, math.nan), math.nan, math.nan
     if not reason:
         good = ~outlier
         corrected = _fit(bx[good], by[good], sy[good])
@@ -281,8 +262,8 @@ def presso(
 
 def _piece(
     bx: FloatArray, sx: FloatArray, sy: FloatArray, slope: FloatArray, squares: FloatArray,
-    work: tuple[np.random.Generator, int],
-) -> tuple[int, npt.NDArray[np.int64]]:  # fmt: skip
+    work: Piece,
+) -> Counts:  # fmt: skip
     rng, draws = work
     return simulate(bx, sx, sy, slope, squares, rng, draws)
 

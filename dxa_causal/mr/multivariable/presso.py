@@ -13,10 +13,10 @@ import pandas as pd
 
 from dxa_causal._core.errors import SummaryStatisticsError
 from dxa_causal._core.options import check_whole_number
-from dxa_causal._core.parallel import parallel_map
 from dxa_causal._core.rng import Seed, spawn
 from dxa_causal.mr._kernels.multivariable import weighted
 from dxa_causal.mr._kernels.presso import simulate_many, slopes_without_each
+from dxa_causal.mr.doubt.presso_tests import Counts, Piece, global_test, in_words, judge, pieces
 from dxa_causal.mr.estimates import seed_shown
 from dxa_causal.mr.method_table import method_table
 from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-_PIECE = 500  # draws per random stream: the same whatever n_jobs is
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,9 +81,7 @@ class MVPressoResult(Result):
     @property
     def global_test(self) -> HypothesisTest:
         """Global test: no variant has a direct effect on the outcome."""
-        return HypothesisTest(
-            self.rss_observed, None, self.global_p, "MR-PRESSO global test", "no variant has a direct effect"
-        )
+        return global_test(self.rss_observed, self.global_p)
 
     def outliers(self) -> pd.DataFrame:
         """One row per variant: variant, statistic (squared distance), p_value (Bonferroni), outlier."""
@@ -100,10 +97,9 @@ class MVPressoResult(Result):
         return forest(named, effect_measure=f"Effect on {self.harmonised.outcome}", reference=0.0, log=False, ax=ax)
 
     def _notes(self) -> list[str]:
-        p = f"p = {self.global_p:.4g}" if self.global_p else f"p < {1 / self.n_draws:.2g}"
-        found = self.reason or f"outliers: {', '.join(self.harmonised.variant[self.outlier][:10].astype(str))}"
+        names = self.harmonised.variant[self.outlier].astype(str).tolist()
         return [
-            f"global test: RSS = {self.rss_observed:.6g}, {p}; {found}",
+            in_words(self.rss_observed, self.global_p, self.n_draws, names, self.reason),
             "the corrected intervals do not know that outliers were chosen, and are too narrow",
             *super()._notes(),
         ]
@@ -124,25 +120,13 @@ def multivariable_presso(
     x, y, w = h.beta_exposures, h.beta_outcome, h.se_outcome**-2.0
     slopes = slopes_without_each(x, y, w)
     squares = (y - np.einsum("nk,nk->n", slopes, x)) ** 2
-    pieces = [min(_PIECE, n_draws - start) for start in range(0, n_draws, _PIECE)]
     work = partial(_piece, x, h.se_exposures, h.se_outcome, slopes, squares)
-    parts = list(parallel_map(work, list(zip(spawn(seed, len(pieces)), pieces, strict=True)), n_jobs=n_jobs))
-    global_p = sum(total for total, _ in parts) / n_draws
-    outlier_p = np.minimum(np.sum([own for _, own in parts], axis=0) / n_draws * n, 1.0)
-    findable = n / n_draws <= significance  # one draw beyond would be too many otherwise
-    outlier = (outlier_p <= significance) & (global_p < significance) & findable
+    streams = spawn(seed, len(pieces(n_draws)))
+    global_p, outlier_p, outlier, reason = judge(work, streams, n, n_draws, significance, k + 2, n_jobs)
     raw = weighted(x, y, w)
-    reason, estimates, errors = "", np.full((2, k), math.nan), np.full((2, k), math.nan)
+    estimates, errors = np.full((2, k), math.nan), np.full((2, k), math.nan)
     estimates[0], errors[0] = raw.coef, raw.std_error
-    if global_p >= significance:
-        reason = f"the global test finds no direct effects (p = {global_p:.3g})"
-    elif not outlier.any():
-        reason = "no variant stands out in the outlier test"
-        if not findable:
-            reason += f", which could find none with n_draws={n_draws}: {n} variants need {math.ceil(n / significance)}"
-    elif n - outlier.sum() < k + 2:
-        reason = f"{int(outlier.sum())} of {n} variants are outliers: too few are left"
-    else:
+    if not reason:
         fit = weighted(x[~outlier], y[~outlier], w[~outlier])
         estimates[1], errors[1] = fit.coef, fit.std_error
     call = f"mr.presso(harmonised, n_draws={n_draws}, seed={seed_shown(seed)!r}, significance={significance})"
@@ -156,7 +140,7 @@ def multivariable_presso(
 
 def _piece(
     x: FloatArray, sx: FloatArray, sy: FloatArray, slopes: FloatArray, squares: FloatArray,
-    work: tuple[np.random.Generator, int],
-) -> tuple[int, npt.NDArray[np.int64]]:  # fmt: skip
+    work: Piece,
+) -> Counts:  # fmt: skip
     rng, draws = work
     return simulate_many(x, sx, sy, slopes, squares, rng, draws)
