@@ -1,6 +1,6 @@
 """Mendelian randomisation with summary statistics: harmonise two GWAS files, estimate, question the estimate."""
 
-from dxa_causal.genotypes import ClumpResult, cis_window, clump
+from dxa_causal.genotypes import clump
 from dxa_causal.mr.assumptions import assumptions
 from dxa_causal.mr.bidirectional import BidirectionalEstimates, bidirectional
 from dxa_causal.mr.doubt.clusters import ClustersResult, clusters
@@ -52,7 +52,6 @@ from dxa_causal.mr.variance import CaseControl
 __all__ = [
     "BidirectionalEstimates",
     "CaseControl",
-    "ClumpResult",
     "ClustersResult",
     "ColocResult",
     "ColocSusieResult",
@@ -81,7 +80,6 @@ __all__ = [
     "TraitCluster",
     "assumptions",
     "bidirectional",
-    "cis_window",
     "clr",
     "clump",
     "clusters",

@@ -60,7 +60,7 @@ class LDCheck(Result):
 
     @property
     def flagged(self) -> npt.NDArray[np.bool_]:
-        """Variants likelier with their sign turned: log ratio above 2 and |z| above 2."""
+        """Variants likelier with their sign turned: log ratio above 2 and z beyond 2 either way."""
         return np.asarray((self.log_ratio > _LOG_RATIO) & (np.abs(self.z) > _LEAST_Z))
 
     def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
