@@ -25,6 +25,11 @@ from dxa_causal.mr.locus.susie import susie
 from dxa_causal.mr.locus.susie_result import CredibleSet, SusieResult
 from dxa_causal.mr.locus.trait import LocusTrait, locus_data
 from dxa_causal.mr.mediation import MediationEstimates, mediation
+from dxa_causal.mr.models.cause import CauseResult, cause
+from dxa_causal.mr.models.grapple import GrappleResult, grapple
+from dxa_causal.mr.models.mr_bma import BmaResult, bma
+from dxa_causal.mr.models.mrmix import MixResult, mix
+from dxa_causal.mr.models.nonlinear import NonlinearResult, nonlinear
 from dxa_causal.mr.multivariable.estimates import MVMREstimates, mvmr
 from dxa_causal.mr.multivariable.harmonise import harmonise_exposures
 from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
@@ -33,6 +38,11 @@ from dxa_causal.mr.multivariable.strength import conditional_f, q_a
 from dxa_causal.mr.opengwas import opengwas_associations, opengwas_instruments
 from dxa_causal.mr.power import detectable_effect, power
 from dxa_causal.mr.reading import GWAS, read_gwas
+from dxa_causal.mr.sample_overlap.ldsc import OverlapResult, overlap
+from dxa_causal.mr.sample_overlap.ldscores import LDScores, read_ldscores
+from dxa_causal.mr.sample_overlap.mrlap import OverlapCorrection, overlap_correction
+from dxa_causal.mr.sample_overlap.three_sample import ThreeSampleDesign, three_sample
+from dxa_causal.mr.sample_overlap.winners_curse import ShrunkEffects, shrink
 from dxa_causal.mr.scanning.result import ScanResult
 from dxa_causal.mr.scanning.scan import scan
 from dxa_causal.mr.single import single_variant
@@ -51,35 +61,47 @@ from dxa_causal.mr.variance import CaseControl
 
 __all__ = [
     "BidirectionalEstimates",
+    "BmaResult",
     "CaseControl",
+    "CauseResult",
     "ClustersResult",
     "ColocResult",
     "ColocSusieResult",
     "CredibleSet",
     "FinemapResult",
     "GWAS",
+    "GrappleResult",
     "Harmonised",
     "HyprColocResult",
     "InstrumentStrength",
     "LDCheck",
+    "LDScores",
     "LocusTrait",
     "MREstimates",
     "MVMREstimates",
     "MVPressoResult",
     "MediationEstimates",
+    "MixResult",
     "MultivariableHarmonised",
     "NegativeControlsResult",
+    "NonlinearResult",
+    "OverlapCorrection",
+    "OverlapResult",
     "PressoResult",
     "RadialResult",
     "RuckerResult",
     "ScanResult",
+    "ShrunkEffects",
     "SimexResult",
     "SmrResult",
     "SteigerTest",
     "SusieResult",
+    "ThreeSampleDesign",
     "TraitCluster",
     "assumptions",
     "bidirectional",
+    "bma",
+    "cause",
     "clr",
     "clump",
     "clusters",
@@ -94,6 +116,7 @@ __all__ = [
     "egger",
     "estimate",
     "finemap_abf",
+    "grapple",
     "harmonise",
     "harmonise_exposures",
     "heterogeneity",
@@ -107,11 +130,15 @@ __all__ = [
     "maxlik",
     "median",
     "mediation",
+    "mix",
     "mode",
     "mvmr",
     "negative_controls",
+    "nonlinear",
     "opengwas_associations",
     "opengwas_instruments",
+    "overlap",
+    "overlap_correction",
     "pc_gmm",
     "pivw",
     "pleiotropy",
@@ -121,8 +148,10 @@ __all__ = [
     "radial",
     "raps",
     "read_gwas",
+    "read_ldscores",
     "rucker",
     "scan",
+    "shrink",
     "simex",
     "single_variant",
     "smr",
@@ -130,4 +159,5 @@ __all__ = [
     "steiger_filter",
     "strength",
     "susie",
+    "three_sample",
 ]

@@ -96,6 +96,7 @@ TIDY: dict[str, str] = {
     "traits": "Names of the traits.",
     "variant_probability": "Probability of the likeliest variant.",
     "z_difference": "Difference from the expectation in standard deviations.",
+    "inclusion": "Posterior probability that the exposure belongs to the model.",
 }
 
 GLANCE: dict[str, str] = {
@@ -155,4 +156,12 @@ GLANCE: dict[str, str] = {
     "p2": "Prior probability that a variant is causal for the second trait alone.",
     "p12": "Prior probability that a variant is causal for both.",
     "smallest_eigenvalue": "Of the correlations.",
+    "pi0": "Share of valid instruments.",
+    "sigma2": "Variance of the direct effects of the others.",
+    "tau2": "Variance of direct effects beyond the standard errors.",
+    "tau2_std_error": "Standard error of tau2.",
+    "probability": "Posterior probability of the likeliest model.",
+    "n_models": "Models that were compared.",
+    "model": "Exposures of the likeliest model.",
+    "mean_shrinkage": "Mean ratio of shrunk to observed effects.",
 }
