@@ -263,5 +263,7 @@ def test_summary_and_plots(precise):
     assert "79 of 79 variants in both files kept" in text
     assert precise.plot().get_xlabel().startswith("Effect per allele on Body mass index")
     assert "per unit of" in precise.plot(kind="forest").get_xlabel()
+    for kind in ("funnel", "density"):
+        assert precise.plot(kind=kind).get_xlabel()
     with pytest.raises(OptionError, match="kind"):
-        precise.plot(kind="funnel")
+        precise.plot(kind="volcano")

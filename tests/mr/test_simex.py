@@ -151,7 +151,7 @@ def test_signs_seeds_blocks_and_refusals(weak):
     with pytest.raises(OptionError, match="n_draws"):
         mr.simex(weak, n_draws=1)
     with pytest.raises(SummaryStatisticsError, match="ld holds"):
-        mr.simex(weak.with_ld(0.5 * np.eye(40) + 0.5, variants=weak.table["variant"].tolist()))
+        mr.simex(weak.with_ld(1.01 * np.eye(40) - 0.01, variants=weak.table["variant"].tolist()))
     few = mr.Harmonised.from_arrays(
         beta_exposure=[0.1, 0.2], se_exposure=[0.1, 0.1], beta_outcome=[0.1, 0.2], se_outcome=[0.1, 0.1]
     )
