@@ -170,7 +170,7 @@ def _checks(writer: BlockWriter, fit: mr.MREstimates, block: MrBlock, seed: int)
     writer.table(clusters.tidy(), "clusters", "MR-Clust: groups of variants that agree on an effect.")
     if isinstance(clusters, mr.ClustersResult):
         writer.figure(clusters.plot(), "clusters", "Variants by cluster; lines are the clusters' effects.")
-    presso = mr.presso(h, seed=seed)
+    presso = mr.presso(h, n_draws=max(1000, 40 * h.n_variants), seed=seed)  # an outlier needs 20 draws a variant
     said = f"MR-PRESSO; {presso.describe()}." if isinstance(presso, mr.PressoResult) else "MR-PRESSO."
     writer.table(presso.tidy(), "presso", said)
     left_out = mr.leave_one_out(h)
