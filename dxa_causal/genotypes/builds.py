@@ -1,4 +1,4 @@
-"""Genome builds by name, and where the HLA region lies in each."""
+"""Genome builds and chromosomes by name, and where the HLA region lies in each build."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ _SPELLINGS = {
     "GRCh38": ("grch38", "hg38", "b38", "38", "build38"),
     "NCBI36": ("ncbi36", "hg18", "b36", "36"),
 }
+# Numbers and letters that other programs write -> the name here.
+CHROMOSOME_NAMES = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
 # Chromosome 6, 25 to 34 million in GRCh37, and the same sequence in the others.
 HLA = {
     "GRCh37": (25_000_000, 34_000_000),
@@ -17,18 +19,27 @@ HLA = {
 }
 
 
+def named(text: str | None) -> str | None:
+    """Return "GRCh37", "GRCh38" or "NCBI36" for any usual spelling, None for others.
+
+    Examples
+    --------
+    >>> named("hg19"), named("GRCh38.p14"), named("mm10")
+    ('GRCh37', 'GRCh38', None)
+    """
+    plain = "" if text is None else str(text).strip().lower().split(".p")[0]
+    return next((build for build, spellings in _SPELLINGS.items() if plain in spellings), None)
+
+
 def genome_build(name: str | None, argument: str) -> str | None:
-    """Return "GRCh37", "GRCh38" or "NCBI36" for any usual spelling; None stays.
+    """Return the build that is named; None stays, an unknown name is refused.
 
     Examples
     --------
     >>> genome_build("hg19", "build"), genome_build(None, "build")
     ('GRCh37', None)
     """
-    if name is None:
-        return None
-    plain = str(name).strip().lower().split(".p")[0]
-    for build, spellings in _SPELLINGS.items():
-        if plain in spellings:
-            return build
+    found = named(name)
+    if name is None or found is not None:
+        return found
     raise OptionError(f"{argument}={name!r} is not a known genome build; use 'GRCh37', 'GRCh38' or 'NCBI36'")

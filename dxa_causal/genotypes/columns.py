@@ -13,8 +13,9 @@ from dxa_causal.genotypes.alleles import IntArray, TextArray
 from dxa_causal.genotypes.builds import genome_build
 from dxa_causal.genotypes.reading import plain_chromosome
 
-_NAMES = {
-    "variant": ("variant", "snp", "rsid", "rs_id", "variant_id"),
+# Spellings that frames may use, upper or lower case alike; `mr.columns` adds those of effects.
+SPELLINGS: dict[str, tuple[str, ...]] = {
+    "variant": ("variant", "SNP", "rsid", "rs_id", "variant_id"),
     "chromosome": ("chromosome", "chr", "chrom"),
     "position": ("position", "pos", "base_pair_location"),
     "effect_allele": ("effect_allele",),
@@ -69,7 +70,7 @@ def standard(data: Any, argument: str, *, needs: tuple[str, ...] = ()) -> pl.Dat
     """
     table = frame_of(data, argument)
     spelled = {str(name).lower(): name for name in reversed(list(table.columns))}
-    found = {field: _find(spelled, names) for field, names in _NAMES.items()}
+    found = {field: _find(spelled, names) for field, names in SPELLINGS.items()}
     for field in needs:
         if found[field] is None:
             near = nearest(field, spelled)
@@ -117,8 +118,8 @@ def names_at(names: TextArray, place: IntArray) -> TextArray:
 def _find(spelled: dict[str, Any], names: tuple[str, ...]) -> Any:
     for ending in ("", ".exposure", ".outcome"):
         for name in names:
-            if name + ending in spelled:
-                return spelled[name + ending]
+            if name.lower() + ending in spelled:
+                return spelled[name.lower() + ending]
     return None
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from dxa_causal._core.errors import OptionError, SummaryStatisticsError, shown
 from dxa_causal._core.warnings import SummaryStatisticsWarning, warn
-from dxa_causal.genotypes.alleles import BoolArray, FloatArray, complement
+from dxa_causal.genotypes.alleles import BoolArray, FloatArray, TextArray, complement
 
 _SINGULAR = 1e-8
 _WITH_ALLELES = re.compile(r"(.+)_([ACGT]+|[ID])_([ACGT]+|[ID])")  # as ieugwasr::ld_matrix names its rows
@@ -118,7 +118,9 @@ def align_correlation(
         counted = np.array([None if pd.isna(a) else str(a).strip().upper() for a in effect_alleles], dtype=object)
         if counted.size != names.size:
             raise SummaryStatisticsError(f"effect_alleles holds {counted.size} alleles for {names.size} variants")
-        sign = np.where(_turned(counted[position], table), -1.0, 1.0)
+        effect, other = (table[f"{which}_allele"].to_numpy(dtype=object) for which in ("effect", "other"))
+        said = ("effect_alleles", "the matrix", "the table")
+        sign = np.where(counts_other(counted[position], effect, other, wanted, where=said), -1.0, 1.0)
         r = r * sign[:, None] * sign[None, :]
     r = (r + ridge * np.eye(wanted.size)) / (1.0 + ridge)
     np.fill_diagonal(r, 1.0)
@@ -146,19 +148,28 @@ def _names(matrix: Any, variants: Any) -> npt.NDArray[np.object_]:
     return names
 
 
-def _turned(counted: npt.NDArray[np.object_], table: pd.DataFrame) -> BoolArray:
-    """Whether the matrix counts the other allele of the table, on either strand."""
-    effect, other = (table[f"{which}_allele"].to_numpy(dtype=object) for which in ("effect", "other"))
+def counts_other(
+    counted: TextArray, effect: TextArray, other: TextArray, variant: TextArray, *, where: tuple[str, str, str]
+) -> BoolArray:
+    """Whether a matrix counts the other allele of each variant, on either strand.
+
+    `where` names, for the message, the argument, the matrix and the table.
+
+    Raises
+    ------
+    SummaryStatisticsError
+        An allele is missing or is neither of the two.
+    """
     opposite = np.array([None if a is None else complement(a) for a in counted], dtype=object)
     same, turned = counted == effect, counted == other
     neither = ~same & ~turned
     same, turned = same | (neither & (opposite == effect)), turned | (neither & (opposite == other))
     wrong = np.flatnonzero((~same & ~turned) | pd.isna(counted) | pd.isna(effect))
     if wrong.size:
-        i = int(wrong[0])
+        i, (argument, matrix, table) = int(wrong[0]), where
         raise SummaryStatisticsError(
-            f"effect_alleles: {wrong.size} variants do not match, first {table['variant'].iloc[i]!r}: the matrix "
-            f"counts {counted[i]!r}, the table has {effect[i]!r} (effect) and {other[i]!r} (other)"
+            f"{argument}: {wrong.size} variants do not match, first {variant[i]!r}: {matrix} counts {counted[i]!r}, "
+            f"{table} has {effect[i]!r} (effect) and {other[i]!r} (other)"
         )
     return np.asarray(turned, dtype=bool)
 

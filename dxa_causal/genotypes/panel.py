@@ -112,7 +112,7 @@ class Panel:
             A variant is not in the panel.
         """
         require("bed_reader", extra="omics")
-        import bed_reader  # type: ignore[import-untyped]
+        import bed_reader
 
         from dxa_causal.genotypes.matching import require_all
 

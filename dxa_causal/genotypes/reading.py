@@ -8,17 +8,17 @@ from pathlib import Path
 import polars as pl
 
 from dxa_causal._core.errors import SummaryStatisticsError, shown
+from dxa_causal.genotypes.builds import CHROMOSOME_NAMES
 
 _BIM = ("chromosome", "variant", "morgans", "position", "allele_1", "allele_2")
 _FAM = ("family", "person", "father", "mother", "sex", "phenotype")
-_NAMES = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
 
 
 def plain_chromosome(column: pl.Expr) -> pl.Expr:
     """Chromosome as text without "chr", X, Y, XY and MT in letters."""
     text = column.cast(pl.String).str.strip_chars()
     bare = pl.when(text.str.to_lowercase().str.starts_with("chr")).then(text.str.slice(3)).otherwise(text)
-    return bare.str.to_uppercase().replace(_NAMES)
+    return bare.str.to_uppercase().replace(CHROMOSOME_NAMES)
 
 
 def read_bim(path: Path) -> pl.DataFrame:

@@ -9,7 +9,8 @@ import pandas as pd
 import polars as pl
 
 from dxa_causal._core.errors import DxaCausalError, SummaryStatisticsError, nearest, shown
-from dxa_causal.mr.reading.builds import CHROMOSOME_NAMES
+from dxa_causal.genotypes.builds import CHROMOSOME_NAMES
+from dxa_causal.genotypes.columns import SPELLINGS
 from dxa_causal.mr.reading.gwas import GWAS
 
 Side = Literal["exposure", "outcome"]
@@ -19,15 +20,11 @@ AnySeries: TypeAlias = pd.Series | pl.Series
 # Spellings that a frame may use; files may use many more (`reading.formats`). Each is tried first with ".exposure" or
 # ".outcome" behind it (TwoSampleMR), then as it stands, upper or lower case alike; the first that is there counts.
 SYNONYMS: dict[str, tuple[str, ...]] = {
-    "variant": ("variant", "SNP", "rsid", "rs_id", "variant_id"),
-    "chromosome": ("chromosome", "chr"),
-    "position": ("position", "pos", "base_pair_location"),
-    "effect_allele": ("effect_allele",),
-    "other_allele": ("other_allele",),
+    **{name: SPELLINGS[name] for name in ("variant", "chromosome", "position", "effect_allele", "other_allele")},
     "beta": ("beta", "odds_ratio"),
     "se": ("se", "standard_error"),
     "eaf": ("eaf", "effect_allele_frequency"),
-    "p_value": ("p_value", "pval", "p", "neg_log_10_p_value"),
+    "p_value": (*SPELLINGS["p_value"], "neg_log_10_p_value"),
     "n": ("n", "samplesize", "sample_size"),
 }
 _REQUIRED = ("variant", "effect_allele", "beta", "se")

@@ -201,6 +201,11 @@ class Harmonised:
         """Whether `ld` was given and is not zero off the diagonal."""
         return self.ld is not None and bool(np.any(self.ld != np.eye(self.n_variants)))
 
+    @property
+    def correlations(self) -> FloatArray:
+        """Of the variants: `ld`, or the identity."""
+        return np.eye(self.n_variants) if self.ld is None else self.ld
+
     @cached_property
     def beta_exposure(self) -> FloatArray:
         """Effects on the exposure per effect allele, (n,)."""

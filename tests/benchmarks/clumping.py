@@ -70,10 +70,11 @@ def write_gwas(path: Path, n_variants: int, n_significant: int, *, all_rows: boo
 
 def ours(prefix: str, table: str, r2: float, kb: float) -> None:
     """Run in a process of its own: prints CPU seconds, peak memory and the variants kept."""
+    import dxa_causal
     from dxa_causal import genotypes
     from dxa_causal._core.jit import _WARMERS
-    from dxa_causal.genotypes import _kernels  # noqa: F401
 
+    dxa_causal._import_kernels()
     for warmer in _WARMERS:
         warmer()
     gwas = pl.read_csv(table, separator="\t").rename({"SNP": "variant", "P": "p_value"})

@@ -171,6 +171,10 @@ def test_files_polars_and_mappings(tmp_path):
         pd.testing.assert_frame_equal(other.tidy(), from_frames, rtol=1e-9)
     h = by_file.pair("protein 1", "outcome 0")
     assert (h.exposure, h.outcome) == ("protein 1", "outcome 0")
+    strict = scan(exposures, outcomes, ["ivw"], action=3)
+    for name in strict.exposures:
+        n = strict.counts.query("exposure == @name and status == 'kept'")["n_variants"].sum()
+        assert strict.pair(name, "outcome 0").n_variants == n
 
 
 def test_bad_input():

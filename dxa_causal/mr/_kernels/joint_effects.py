@@ -47,6 +47,11 @@ def joint_effects(beta: FloatArray, se: FloatArray, n: float, ld: FloatArray, ba
     return Joint(effect, m.inverse * (1.0 - float(m.score @ effect)) / m.df)
 
 
+def explains_all(beta: FloatArray, se: FloatArray, n: float, ld: FloatArray, basis: FloatArray | None = None) -> bool:
+    """Whether the variants explain the whole variance or more, so that these numbers cannot belong together."""
+    return n <= beta.size or not np.diag(joint_effects(beta, se, n, ld, basis).cov).min() > 0
+
+
 def joint_exposures(
     beta: FloatArray,
     se: FloatArray,

@@ -85,6 +85,13 @@ def _polished(m: Moments, theta: FloatArray, scale: FloatArray) -> FloatArray:
     return theta
 
 
+def liml_widened(m: Moments) -> tuple[Liml, float]:
+    """Fit anew with the variance added to every moment that brings `q` to its df; the fit, and that variance."""
+    fit = liml(m)
+    extra = overdispersion(m, fit.coef, m.y.size - m.x.shape[1])
+    return (liml(m._replace(cov_y=m.cov_y + extra * np.eye(m.y.size))) if extra > 0 else fit), extra
+
+
 def overdispersion(m: Moments, theta: FloatArray, target: float) -> float:
     """Variance to add to every moment (may be below zero) that brings `q` at `theta` down, or up, to `target`.
 

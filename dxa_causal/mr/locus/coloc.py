@@ -244,7 +244,7 @@ def _holds(rule: str, posterior: FloatArray) -> npt.NDArray[np.bool_]:
     table = pd.DataFrame(posterior, columns=[f"H{k}" for k in range(5)])
     try:
         answer = np.asarray(table.eval(rule, engine="python"))
-    except Exception as error:
+    except (SyntaxError, NameError, KeyError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
         raise OptionError(
             f"rule={rule!r} cannot be read ({error}); write a condition on H0 ... H4, for instance 'H4 > 0.9'"
         ) from None

@@ -10,23 +10,20 @@ import pandas as pd
 
 from dxa_causal._core.errors import SummaryStatisticsError, nearest, shown
 from dxa_causal._core.options import check_option
+from dxa_causal.genotypes.columns import SPELLINGS
 from dxa_causal.mr._kernels.bayes_factors import standard_deviation
+from dxa_causal.mr.columns import SYNONYMS
 
 FloatArray = npt.NDArray[np.float64]
 TextArray = npt.NDArray[np.object_]
 TraitType = Literal["quant", "cc"]
 
 _SPELLINGS: dict[str, tuple[str, ...]] = {
-    "variant": ("variant", "snp", "rsid", "rs_id", "variant_id"),
+    **{field: SYNONYMS[field] for field in ("variant", "position", "effect_allele", "other_allele", "se", "n")},
     "beta": ("beta",),
-    "se": ("se", "standard_error"),
     "varbeta": ("varbeta",),
-    "p_value": ("p_value", "pval", "p", "pvalues"),
-    "eaf": ("eaf", "effect_allele_frequency", "maf"),
-    "n": ("n", "samplesize", "sample_size"),
-    "position": ("position", "pos", "base_pair_location"),
-    "effect_allele": ("effect_allele",),
-    "other_allele": ("other_allele",),
+    "p_value": (*SPELLINGS["p_value"], "pvalues"),
+    "eaf": (*SYNONYMS["eaf"], "maf"),
     "type": ("type",),
     "sd": ("sdy", "sd_y", "sd"),
     "case_share": ("case_share", "s"),
@@ -57,8 +54,9 @@ def find_columns(table: pd.DataFrame, name: str) -> dict[str, pd.Series]:
     found = {}
     for field, spellings in _SPELLINGS.items():
         for spelling in spellings:
-            if spelling in spelled and table[spelled[spelling]].notna().any():
-                found[field] = table[spelled[spelling]]
+            column = spelled.get(spelling.lower())
+            if column is not None and table[column].notna().any():
+                found[field] = table[column]
                 break
     if "variant" not in found:
         near = nearest("variant", table.columns)

@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import OptionError, SummaryStatisticsError, shown
-from dxa_causal.genotypes.alleles import complement
-from dxa_causal.genotypes.linkage import check_correlation, refuse_indefinite
+from dxa_causal.genotypes.linkage import check_correlation, counts_other, refuse_indefinite
 
 FloatArray = npt.NDArray[np.float64]
 TextArray = npt.NDArray[np.object_]
@@ -104,30 +103,17 @@ def _finished(
             raise SummaryStatisticsError(
                 f"ld_alleles are given, but {name} does not say its alleles: columns 'effect_allele' and 'other_allele'"
             )
-        sign = _sign(counted, variant[kept], effect[kept], other[kept], name)
+        named = dict(counted)
+        theirs = [str(named[v]).strip().upper() if v in named else None for v in variant[kept]]
+        turned = counts_other(
+            np.array(theirs, dtype=object), effect[kept], other[kept], variant[kept], where=("ld_alleles", "ld", name)
+        )
+        sign = np.where(turned, -1.0, 1.0)
         r = r * sign[:, None] * sign[None, :]
     if ridge:
         r = r / (1.0 + ridge)
         np.fill_diagonal(r, 1.0)
     return r
-
-
-def _sign(counted: Any, variant: TextArray, effect: TextArray, other: TextArray, name: str) -> FloatArray:
-    """-1 where the matrix counts the other allele of the trait, on either strand."""
-    table = dict(counted)
-    theirs = np.array([str(table[v]).strip().upper() if v in table else None for v in variant], dtype=object)
-    back = np.array([None if a is None else complement(a) for a in theirs], dtype=object)
-    same, turned = theirs == effect, theirs == other
-    neither = ~same & ~turned
-    same, turned = same | (neither & (back == effect)), turned | (neither & (back == other))
-    wrong = np.flatnonzero((~same & ~turned) | (theirs == None) | (effect == None))  # noqa: E711
-    if wrong.size:
-        i = int(wrong[0])
-        raise SummaryStatisticsError(
-            f"ld_alleles: {wrong.size} variants do not match, first {variant[i]!r}: ld counts {theirs[i]!r}, {name} "
-            f"has {effect[i]!r} (effect) and {other[i]!r} (other)"
-        )
-    return np.where(turned, -1.0, 1.0)
 
 
 def require_semidefinite(r: FloatArray) -> None:

@@ -238,7 +238,7 @@ def _sample(
     n_chains: int, seed: int,
 ) -> dict[str, FloatArray]:  # fmt: skip
     """Draws (chains, draws) of the parameters of one model."""
-    import pymc as pm  # type: ignore[import-untyped]
+    import pymc as pm
     import pytensor.tensor as pt
 
     xx, cross = e.sx[:, None] ** 2 + c.exposure, e.cross * (e.sx * e.sy)[:, None]
@@ -249,14 +249,14 @@ def _sample(
         determinant = xx * yy - xy**2
         square = (yy * x**2 - 2.0 * xy * x * y + xx * y**2) / determinant
         parts = np.log(c.share) - 0.5 * (pt.log(determinant) + square)
-        return pt.logsumexp(parts, axis=1)  # type: ignore[no-untyped-call]
+        return pt.logsumexp(parts, axis=1)
 
     with pm.Model(), _quiet():
         gamma = pm.Normal("gamma", 0.0, scale) if model == "causal" else 0.0
         eta = pm.Normal("eta", 0.0, scale)
         q = pm.Beta("q", *q_prior)
         apart, shared = density(pt.as_tensor_variable(gamma)), density(gamma + eta)
-        both = pt.logaddexp(pt.log1p(-q) + apart, pt.log(q) + shared)  # type: ignore[no-untyped-call]
+        both = pt.logaddexp(pt.log1p(-q) + apart, pt.log(q) + shared)
         pm.Potential("likelihood", both.sum())
         trace = pm.sample(
             draws=n_draws, tune=n_tune, chains=n_chains, cores=1, random_seed=seed, progressbar=False,

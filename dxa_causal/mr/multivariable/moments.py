@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dxa_causal.mr._kernels.joint_effects import joint_effects, joint_exposures, principal_components
-from dxa_causal.mr._kernels.liml import Moments, liml, overdispersion
+from dxa_causal.mr._kernels.joint_effects import (
+    explains_all,
+    joint_effects,
+    joint_exposures,
+    principal_components,
+)
+from dxa_causal.mr._kernels.liml import Moments, liml, liml_widened
 from dxa_causal.mr.multivariable.estimator import Estimator, Row, Settings, rows_of
 from dxa_causal.mr.multivariable.harmonised import MultivariableHarmonised
 
@@ -35,7 +40,7 @@ def _more_than_all(h: MultivariableHarmonised, basis: FloatArray | None) -> str:
     for name, (beta, se, n) in zip(
         (*h.exposures, h.outcome), [*sides, (h.beta_outcome, h.se_outcome, h.n_outcome)], strict=True
     ):
-        if n <= h.n_variants or not np.diag(joint_effects(beta, se, n, h.correlations, basis).cov).min() > 0:
+        if explains_all(beta, se, n, h.correlations, basis):
             return f"the variants explain all of {name}: effects, standard errors, sample size or ld do not fit"
     return ""
 
@@ -61,16 +66,12 @@ def _gmm(h: MultivariableHarmonised, settings: Settings, basis: FloatArray | Non
     )
     outcome = joint_effects(h.beta_outcome, h.se_outcome, h.n_outcome, h.correlations, basis)
     m = Moments(exposures.effects, outcome.effect, exposures.cov, outcome.cov)
-    fit = liml(m)
+    fit, extra = liml_widened(m) if settings.overdispersion else (liml(m), 0.0)
     details = {"q": fit.q}
     if basis is not None:
         details["n_components"] = float(basis.shape[1])
     if settings.overdispersion:
-        extra = overdispersion(m, fit.coef, m.y.size - k)
         details["overdispersion"] = extra * h.n_outcome
-        if extra > 0:
-            fit = liml(m._replace(cov_y=m.cov_y + extra * np.eye(m.y.size)))
-            details["q"] = fit.q
     return rows_of(h, fit.coef, np.sqrt(np.diag(fit.cov)), details=details)
 
 

@@ -1,17 +1,10 @@
-"""Genome builds: their names, and what a position too large for one says."""
+"""Which genome build positions belong to: by the ends of chromosomes, and by the places of known variants."""
 
 from __future__ import annotations
 
 import polars as pl
 
-NAMES = {
-    "grch37": "GRCh37", "hg19": "GRCh37", "b37": "GRCh37", "37": "GRCh37", "build37": "GRCh37", "hg19/grch37": "GRCh37",
-    "grch38": "GRCh38", "hg38": "GRCh38", "b38": "GRCh38", "38": "GRCh38", "build38": "GRCh38",
-    "ncbi36": "NCBI36", "hg18": "NCBI36", "36": "NCBI36", "b36": "NCBI36",
-}  # fmt: skip
 CHROMOSOMES = (*(str(c) for c in range(1, 23)), "X")
-# Numbers and letters that other programs write -> the name here.
-CHROMOSOME_NAMES = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
 # Lengths of chromosomes 1 to 22 and X.
 LENGTHS: dict[str, tuple[int, ...]] = {
     "GRCh37": (
@@ -68,17 +61,6 @@ _PLACES: tuple[tuple[str, str, int, int, int | None], ...] = (
     ("rs738409", "22", 44324727, 43928847, None),
 )
 _AGREE = 0.9  # share of those found whose place has to be that of one build
-
-
-def named(text: str | None) -> str | None:
-    """Return "GRCh37", "GRCh38" or "NCBI36" for any usual spelling, None for others.
-
-    Examples
-    --------
-    >>> named("hg19"), named("GRCh38.p14"), named("mm10")
-    ('GRCh37', 'GRCh38', None)
-    """
-    return None if text is None else NAMES.get(str(text).strip().lower().split(".p")[0])
 
 
 def by_length(length: int) -> str | None:

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dxa_causal._core.errors import SummaryStatisticsError
+from dxa_causal.genotypes.builds import CHROMOSOME_NAMES
 from dxa_causal.mr.reading.blocks import read_blocks
-from dxa_causal.mr.reading.builds import CHROMOSOME_NAMES, by_length
+from dxa_causal.mr.reading.builds import by_length
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]

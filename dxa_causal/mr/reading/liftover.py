@@ -12,7 +12,7 @@ import polars as pl
 
 from dxa_causal._core.errors import OptionError, SummaryStatisticsError
 from dxa_causal.genotypes import complement
-from dxa_causal.mr.reading.builds import named
+from dxa_causal.genotypes.builds import named
 from dxa_causal.mr.reading.chain import Chain, Lifted, lift, read_chain
 from dxa_causal.mr.reading.gwas import GWAS
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from dxa_causal._core.errors import SummaryStatisticsError
+from dxa_causal.genotypes.builds import CHROMOSOME_NAMES
 from dxa_causal.mr.reading.blocks import Block
-from dxa_causal.mr.reading.builds import CHROMOSOME_NAMES
 from dxa_causal.mr.reading.formats import Layout
 
 COLUMNS: dict[str, type[pl.DataType]] = {

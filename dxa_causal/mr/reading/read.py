@@ -13,9 +13,10 @@ import polars as pl
 from dxa_causal._core.errors import OptionError, SummaryStatisticsError
 from dxa_causal._core.options import check_option
 from dxa_causal._core.warnings import SummaryStatisticsWarning, warn
+from dxa_causal.genotypes.builds import named
 from dxa_causal.mr.reading import cache as stored
 from dxa_causal.mr.reading.blocks import Block, read_blocks
-from dxa_causal.mr.reading.builds import beyond, by_places, named
+from dxa_causal.mr.reading.builds import beyond, by_places
 from dxa_causal.mr.reading.checks import fill_p, letters, report, scales, warn_again
 from dxa_causal.mr.reading.formats import FormatName, find_layout, listed
 from dxa_causal.mr.reading.gwas import GWAS

@@ -8,8 +8,9 @@ from collections import Counter
 import polars as pl
 
 from dxa_causal._core.errors import SummaryStatisticsError
+from dxa_causal.genotypes.builds import named
 from dxa_causal.mr.reading.blocks import Block
-from dxa_causal.mr.reading.builds import by_length, named
+from dxa_causal.mr.reading.builds import by_length
 from dxa_causal.mr.reading.formats import Layout
 from dxa_causal.mr.reading.parse import MISSING, standard
 

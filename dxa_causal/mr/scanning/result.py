@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from dxa_causal._core.errors import OptionError, nearest
 from dxa_causal.mr._kernels.adjusted_p import benjamini_hochberg
-from dxa_causal.mr.harmonise import harmonise
+from dxa_causal.mr.harmonise import Action, harmonise
 from dxa_causal.mr.harmonised import Harmonised
+from dxa_causal.mr.joining import By
 from dxa_causal.mr.method_table import method_table
-from dxa_causal.mr.scanning.exposures import read_source
+from dxa_causal.mr.scanning.exposures import Exposures, Source, read_source
 from dxa_causal.results import Provenance, Result, Summary
 
 if TYPE_CHECKING:
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 15
+
+
+class Sources(NamedTuple):
+    """Instruments, outcomes by name, and the options of `harmonise`."""
+
+    exposures: Exposures
+    outcomes: dict[str, Source]
+    action: Action
+    tolerance: float
+    by: By
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,6 +51,8 @@ class ScanResult(Result):
     counts : DataFrame
         exposure, outcome, status, reason, n_variants: what became of every
         instrument of every pair.
+    sources : Sources
+        What was scanned, and how it was harmonised.
     nobs : int
         Pairs.
     """
@@ -52,7 +65,7 @@ class ScanResult(Result):
     q: pd.DataFrame
     not_applicable: pd.DataFrame
     counts: pd.DataFrame
-    sources: tuple[Any, dict[str, Any]]
+    sources: Sources
     nobs: int
     provenance: Provenance
     estimand: str = "effect of each exposure on each outcome per unit of the exposure"
@@ -102,10 +115,10 @@ class ScanResult(Result):
             if value not in known:
                 near = ", ".join(repr(n) for n in nearest(value, list(known), n=3))
                 raise OptionError(f"{name}={value!r} was not scanned" + (f"; near it: {near}" if near else ""))
-        instruments, outcomes = self.sources
-        named = instruments.only(exposure)
-        found = harmonise(named, read_source(outcomes[outcome]))
-        return Harmonised(found.table, found.account, found.counts, exposure, outcome)
+        s = self.sources
+        source = read_source(s.outcomes[outcome])
+        found = harmonise(s.exposures.only(exposure), source, action=s.action, tolerance=s.tolerance, by=s.by)
+        return replace(found, exposure=exposure, outcome=outcome)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Volcano: effect and p-value of every pair by IVW (Wald ratio of one variant), the clearest named."""

@@ -26,7 +26,7 @@ from dxa_causal.mr.harmonise import Action
 from dxa_causal.mr.joining import By
 from dxa_causal.mr.scanning.exposures import Exposures, Source, exposures_of, read_source, shared_with
 from dxa_causal.mr.scanning.pairs import Settings, Work, estimates, heterogeneity
-from dxa_causal.mr.scanning.result import ScanResult
+from dxa_causal.mr.scanning.result import ScanResult, Sources
 from dxa_causal.results import Provenance
 
 USUAL: tuple[Method, ...] = ("wald_ratio", "ivw", "egger", "weighted_median")
@@ -136,7 +136,7 @@ def scan(
         q=pd.concat([p.q for p in found], ignore_index=True),
         not_applicable=pd.concat([p.reasons for p in found], ignore_index=True),
         counts=pd.concat([p.counts for p in found], ignore_index=True),
-        sources=(instruments, dict(outcomes)),
+        sources=Sources(instruments, dict(outcomes), action, tolerance, by),
         nobs=len(instruments.names) * len(outcomes),
         provenance=Provenance(
             call=call, n_rows=rows, n_used=kept, seed=seed_shown(seed),

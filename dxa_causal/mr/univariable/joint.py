@@ -12,8 +12,8 @@ import numpy.typing as npt
 from dxa_causal._core.errors import OptionError
 from dxa_causal._core.options import check_option, check_whole_number
 from dxa_causal.mr._kernels import weak_instruments as weak
-from dxa_causal.mr._kernels.joint_effects import Joint, joint_effects, principal_components
-from dxa_causal.mr._kernels.liml import Liml, Moments, liml, overdispersion
+from dxa_causal.mr._kernels.joint_effects import Joint, explains_all, joint_effects, principal_components
+from dxa_causal.mr._kernels.liml import Liml, Moments, liml, liml_widened
 from dxa_causal.mr.estimator import Estimator, Row, Settings, check_harmonised
 from dxa_causal.mr.harmonised import Harmonised
 
@@ -25,10 +25,6 @@ FloatArray = npt.NDArray[np.float64]
 SHARE = 0.99
 _Test = Callable[[weak.Statistics, int], FloatArray]
 _TESTS: dict[str, _Test] = {"clr": weak.likelihood_ratio, "ar": weak.anderson_rubin, "k": weak.kleibergen}
-
-
-def _ld(h: Harmonised) -> FloatArray:
-    return np.eye(h.n_variants) if h.ld is None else h.ld
 
 
 def _size(h: Harmonised, side: str) -> float:
@@ -48,17 +44,17 @@ def _why_not(h: Harmonised) -> str:
 
 def _more_than_all(h: Harmonised, basis: FloatArray | None = None) -> str:
     """Effects that explain more than the whole variance cannot belong to these sample sizes and correlations."""
-    for name, n, joint in zip(
-        (h.exposure, h.outcome), (_size(h, "exposure"), _size(h, "outcome")), _joint(h, basis), strict=True
-    ):
-        if n <= h.n_variants or not np.diag(joint.cov).min() > 0:
+    for name, side, beta, se in (
+        (h.exposure, "exposure", h.beta_exposure, h.se_exposure), (h.outcome, "outcome", h.beta_outcome, h.se_outcome),
+    ):  # fmt: skip
+        if explains_all(beta, se, _size(h, side), h.correlations, basis):
             return f"the variants explain all of {name}: effects, standard errors, sample size or ld do not fit"
     return ""
 
 
 def _joint(h: Harmonised, basis: FloatArray | None = None) -> tuple[Joint, Joint]:
-    x = joint_effects(h.beta_exposure, h.se_exposure, _size(h, "exposure"), _ld(h), basis)
-    y = joint_effects(h.beta_outcome, h.se_outcome, _size(h, "outcome"), _ld(h), basis)
+    x = joint_effects(h.beta_exposure, h.se_exposure, _size(h, "exposure"), h.correlations, basis)
+    y = joint_effects(h.beta_outcome, h.se_outcome, _size(h, "outcome"), h.correlations, basis)
     return x, y
 
 
@@ -113,9 +109,9 @@ def _test(found: _Weak, test: str) -> Row:
 def _components(h: Harmonised, share: float, count: int | None, *, raising: bool = False) -> FloatArray:
     weight = np.abs(h.beta_exposure) / h.se_outcome
     if not raising:
-        return principal_components(weight, _ld(h), share, count)
+        return principal_components(weight, h.correlations, share, count)
     sign = np.where(h.beta_exposure < 0, -1.0, 1.0)
-    return principal_components(weight * sign, _ld(h), share, count) * sign[:, None]
+    return principal_components(weight * sign, h.correlations, share, count) * sign[:, None]
 
 
 def _no_components(h: Harmonised) -> str:
@@ -137,18 +133,14 @@ def _one_component(count: int) -> str:
 def _pc_gmm(h: Harmonised, basis: FloatArray, *, robust: bool) -> Row:
     x, y = _joint(h, basis)
     m = _moments(x, y)
-    fit: Liml = liml(m)
+    fit, extra = liml_widened(m) if robust else (liml(m), 0.0)
     details = {
         "q": fit.q,
         "n_components": float(basis.shape[1]),
         "f_statistic": float(x.effect @ np.linalg.solve(x.cov, x.effect)) / basis.shape[1],
     }
     if robust:
-        extra = overdispersion(m, fit.coef, m.y.size - 1)
         details["overdispersion"] = extra * _size(h, "outcome")
-        if extra > 0:
-            fit = liml(m._replace(cov_y=m.cov_y + extra * np.eye(m.y.size)))
-            details["q"] = fit.q
     return Row("effect", float(fit.coef[0]), float(np.sqrt(fit.cov[0, 0])), details=details)
 
 
