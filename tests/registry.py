@@ -62,6 +62,34 @@ def _region():
     return *traits, pd.DataFrame(r, index=names, columns=names)
 
 
+def _studies():
+    """Two GWAS of 4000 variants that share an architecture, and LD scores."""
+    rng = np.random.default_rng(4)
+    scores = rng.uniform(1, 60, 4000)
+    effect = rng.standard_normal(4000) * np.sqrt(0.4 * scores * 50_000 / (4000 * scores.mean() * 20))
+    common = {"variant": [f"rs{i}" for i in range(4000)], "effect_allele": "A", "other_allele": "C", "n": 50_000}
+    one, two = (
+        pd.DataFrame({**common, "beta": 0.005 * (share * effect + rng.standard_normal(4000)), "se": 0.005})
+        for share in (1.0, 0.6)
+    )
+    return one, two, pd.DataFrame({"SNP": common["variant"], "L2": scores})
+
+
+def _people():
+    rng = np.random.default_rng(4)
+    z, cause = rng.standard_normal((2, 3000))
+    x = 12 + 0.8 * z + cause + rng.standard_normal(3000)
+    return pd.DataFrame({"z": z, "x": x, "y": 0.1 * x + cause + rng.standard_normal(3000)})
+
+
+def _noisy():
+    rng = np.random.default_rng(1)
+    b = np.where(rng.random(250) < 0.3, rng.normal(0, 0.05, 250), 0.0)
+    x, y = b + 0.01 * rng.standard_normal(250), 0.4 * b + 0.01 * rng.standard_normal(250)
+    se = np.full(250, 0.01)
+    return dc.mr.Harmonised.from_arrays(beta_exposure=x, se_exposure=se, beta_outcome=y, se_outcome=se)
+
+
 def _cox(**options):
     return dc.survival.cox("Surv(time, died) ~ age + C(sex) + grip_kg", _cohort(), **options)
 
@@ -304,6 +332,13 @@ RESULTS = {
     "mr_bidirectional": lambda: dc.mr.bidirectional(_harmonised(), _back(), "ivw"),
     "mr_scan": _scanned,
     "clump": _clumped,
+    "mr_overlap": lambda: dc.mr.overlap(*_studies()[:2], ldscores=_studies()[2], n_reference=4000, n_blocks=20),
+    "mr_overlap_correction": lambda: dc.mr.overlap_correction(
+        _harmonised(), h2=0.2, h2_se=0.02, error_correlation=0.1, error_correlation_se=0.01, n_draws=100, seed=1
+    ),
+    "mr_three_sample": lambda: dc.mr.three_sample(*_studies()[:2], _studies()[1], p1=0.01),
+    "mr_nonlinear": lambda: dc.mr.nonlinear("y ~ 1", _people(), exposure="x", instrument="z"),
+    "mr_cause": lambda: dc.mr.cause(_noisy(), error_correlation=0.0, n_draws=100, n_tune=100, n_chains=2, seed=1),
     "mr_mix": lambda: dc.mr.mix(_harmonised()),
     "mr_grapple": lambda: dc.mr.grapple(_two_exposures()),
     "mr_bma": lambda: dc.mr.bma(_two_exposures()),

@@ -45,6 +45,7 @@ def test_finds_the_clusters_that_are_there(known):
     fit = mr.clusters(known, seed=1)
     table = fit.tidy().set_index("term")
     assert table.index.tolist() == ["1", "2", "null", "junk"]
+    # against the truth of one draw: standard errors of the means are about 0.01, of the shares less than 0.03
     np.testing.assert_allclose(table["estimate"], [-0.4, 0.5, 0.0, np.nan], atol=0.03)
     np.testing.assert_allclose(table["weight"], [12 / 40, 15 / 40, 10 / 40, 3 / 40], atol=0.03)
     truth = np.repeat(["2", "1", "null", "junk"], [15, 12, 10, 3])
@@ -61,7 +62,7 @@ def test_is_a_maximum_of_the_likelihood(known):
     assert fit.glance()["log_likelihood"].item() == pytest.approx(at, abs=1e-9)
     assert fit.glance()["bic"].item() == pytest.approx(-2 * at + 5 * np.log(40), abs=1e-8)
     np.testing.assert_allclose(fit.probabilities.sum(axis=1), 1.0, atol=1e-12)
-    np.testing.assert_allclose(fit.probabilities.mean(axis=0), fit.weights, atol=1e-5)
+    np.testing.assert_allclose(fit.probabilities.mean(axis=0), fit.weights, atol=1e-6)
     extreme = np.argmax(np.abs(fit.ratios) + 2 * fit.std_errors)
     assert fit.junk_scale == pytest.approx(np.ptp(fit.ratios) + fit.std_errors[extreme], rel=1e-12)
 
@@ -96,8 +97,9 @@ def test_order_signs_and_seeds_do_not_matter(known):
     )
     columns = ("beta_exposure", "se_exposure", "beta_outcome", "se_outcome")
     other = mr.clusters(mr.Harmonised.from_arrays(**{c: table[c] for c in columns}), max_clusters=4, seed=7)
-    np.testing.assert_allclose(other.means, fit.means, atol=1e-4)
-    np.testing.assert_allclose(other.probabilities[::-1], fit.probabilities, atol=1e-3)
+    # another seed starts elsewhere: equal as far as EM goes
+    np.testing.assert_allclose(other.means, fit.means, atol=1e-6)
+    np.testing.assert_allclose(other.probabilities[::-1], fit.probabilities, atol=1e-6)
     np.testing.assert_array_equal(
         mr.clusters(known, max_clusters=4, seed=7).means, mr.clusters(known, max_clusters=4, seed=7).means
     )

@@ -156,7 +156,7 @@ def test_truth_is_covered():
         estimates.append(e)
         hits += np.abs(e - truth) < 1.96 * s
     assert (hits / 60 > 0.83).all()
-    np.testing.assert_allclose(np.mean(estimates, axis=0), truth, rtol=0.06)
+    np.testing.assert_allclose(np.mean(estimates, axis=0), truth, rtol=0.06)  # means of 60 draws
 
 
 def frames(n=4000, **options):

@@ -85,7 +85,7 @@ def test_shares_maximise_the_likelihood():
         start = [np.log(share / (1 - share)), np.log(variance)]
         better = optimize.minimize(minus, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-11})
         assert minus(start) - better.fun < 1e-7
-        np.testing.assert_allclose(better.x, start, atol=2e-4)
+        np.testing.assert_allclose(better.x, start, atol=1e-6)
 
 
 def test_standard_error_by_finite_differences():

@@ -275,7 +275,7 @@ def test_gmm_reference_is_not_the_minimum(private_csv, rows):
     more = wider.further().set_index("what")["value"]
     assert more["q"] < widened["Heter.Stat"]
     assert more["overdispersion"] == pytest.approx(widened["Overdispersion"], rel=0.03)
-    np.testing.assert_allclose(wider.tidy()["std_error"], widened["se"], rtol=0.01)
+    np.testing.assert_allclose(wider.tidy()["std_error"], widened["se"], rtol=0.01)  # and near that of R
 
 
 def test_principal_components_reference(private_csv, rows):
@@ -283,7 +283,7 @@ def test_principal_components_reference(private_csv, rows):
     fit = mr.mvmr(three_lipids(private_csv, ld=np.eye(28)), "pc_gmm")
     assert fit.further().set_index("what")["value"]["n_components"] == row["PCs"]
     assert (np.abs(fit.tidy()["estimate"] - row["estimate"]) < 0.1 * np.array(row["se"])).all()  # as above
-    np.testing.assert_allclose(fit.tidy()["std_error"], row["se"], rtol=0.01)
+    np.testing.assert_allclose(fit.tidy()["std_error"], row["se"], rtol=0.01)  # three digits printed, and as above
 
 
 def test_conditional_f_of_joint_effects(private_csv, rows):
@@ -344,7 +344,7 @@ def test_invalid_variants_are_left_out():
     )  # fmt: skip
     fit = mr.mvmr(bad, ["cml", "lasso", "cml_dp"], seed=1, perturbations=20)
     assert not fit.valid_variants()[["cml", "lasso", "cml_dp"]].iloc[:5].any().any()
-    np.testing.assert_allclose(fit.tidy()["estimate"], [0.3, -0.2] * 3, atol=0.08)
+    np.testing.assert_allclose(fit.tidy()["estimate"], [0.3, -0.2] * 3, atol=0.08)  # truth; standard errors 0.03
 
 
 def test_gmm_is_the_minimum():
@@ -365,9 +365,10 @@ def test_gmm_is_the_minimum():
     assert moments.q(at) == pytest.approx(q, rel=1e-12)
     around = at + 0.05 * fit.std_errors * np.random.default_rng(0).standard_normal((200, 2))
     assert all(moments.q(theta) > q for theta in around)
-    step = 1e-6
-    slope = [(moments.q(at + step * e) - moments.q(at - step * e)) / (2 * step) for e in np.eye(2)]
-    np.testing.assert_allclose(slope, moments.gradient(at), atol=1e-3)
+    np.testing.assert_allclose(moments.gradient(at), 0.0, atol=1e-8)
+    near, step = at + 0.1, 1e-5
+    slope = [(moments.q(near + step * e) - moments.q(near - step * e)) / (2 * step) for e in np.eye(2)]
+    np.testing.assert_allclose(moments.gradient(near), slope, rtol=1e-6)
 
 
 def test_heterogeneity_is_brought_to_its_expectation():

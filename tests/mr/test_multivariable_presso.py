@@ -48,7 +48,7 @@ def test_outliers_are_found_and_left_out():
     assert fit.outlier[:3].all()
     assert fit.outlier.sum() <= 6  # the three bend the line that others are judged by
     table = fit.tidy().set_index(["method", "term"])
-    np.testing.assert_allclose(table.loc["outlier_corrected", "estimate"], [0.3, -0.2], atol=0.06)
+    np.testing.assert_allclose(table.loc["outlier_corrected", "estimate"], [0.3, -0.2], atol=0.06)  # truth
     assert table.loc[("outlier_corrected", "exposure_1"), "df"] == 40 - fit.outlier.sum() - 2
     assert "outliers: variant_1, variant_2, variant_3" in str(fit)
     assert mr.presso(made(), seed=1, n_draws=2000, n_jobs=2).outliers().equals(fit.outliers())

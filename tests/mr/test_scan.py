@@ -216,7 +216,6 @@ def test_false_discoveries_and_recall():
 
 def test_a_worker_may_die(tmp_path):
     """Outcomes on a real cluster of two processes, one of which is killed while it works."""
-    pytest.importorskip("distributed")
     script = textwrap.dedent(
         """
         import os, signal, sys, threading, time

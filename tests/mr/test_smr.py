@@ -99,7 +99,7 @@ def test_covariance_of_ratios_is_that_of_draws():
     bx, by, s = np.array([0.5, 0.45, 0.4]), np.array([0.1, 0.09, 0.08]), 0.02
     x, y = (b + s * (rng.standard_normal((200_000, 3)) @ root.T) for b in (bx, by))
     found = ratio_covariance(bx, np.full(3, s), by, np.full(3, s), r)
-    np.testing.assert_allclose(np.cov((y / x).T), found, rtol=0.02)
+    np.testing.assert_allclose(np.cov((y / x).T), found, rtol=0.02)  # first-order formula; draws are good to 0.5 %
 
 
 def test_p_value_of_heidi_is_that_of_draws():

@@ -166,7 +166,9 @@ def test_equals_regression_on_genotypes():
     fit = susie(d, ld=np.corrcoef(x.T), estimate_residual_variance=True, tolerance=1e-8)
     assert {int(s.rows[0]) for s in fit.sets} == {1, 4}
     ols = np.linalg.lstsq(x[:, [1, 4]], y, rcond=None)[0]
-    np.testing.assert_allclose(fit.variants()["mean"].to_numpy()[[1, 4]], ols, atol=0.01)
+    np.testing.assert_allclose(
+        fit.variants()["mean"].to_numpy()[[1, 4]], ols, atol=0.01
+    )  # the prior shrinks by about 1 / (n s2)
     residual = np.mean((y - x[:, [1, 4]] @ ols) ** 2)
     assert fit.residual_variance == pytest.approx(residual, rel=0.01)
 
