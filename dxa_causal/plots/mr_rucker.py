@@ -36,11 +36,9 @@ def rucker_plane(q: float, q_egger: float, n_variants: int, significance: float 
     ax.plot([max(first, second + gap), top], [second, second], ":", color=GREY)
     middle = 0.5 * (first + top)
     places = {"A": (0.6 * first, 0.3 * first), "C": (0.5 * (top + first), 0.5 * second)}
-    places["B"] = (middle, middle - 0.5 * gap)
+    places["B"] = (middle - 0.04 * top, middle + 0.04 * top)  # its strip is narrow, and nothing can lie above it
     places["D"] = (0.97 * top, 0.5 * (max(second, 0.0) + top - gap))
     for letter, (x, y) in places.items():
-        if abs(x - q) < 0.05 * top and abs(y - q_egger) < 0.05 * top:
-            x -= 0.08 * top  # beside the point, not under it
         ax.text(x, y, letter, color=GREY, fontsize=11, ha="center", va="center")
     ax.plot([q], [q_egger], "o", color=COLOURS[1], markersize=7)
     ax.set_xlim(0.0, top)
