@@ -40,6 +40,13 @@ SHOWN = {
         "Hazards of the three transitions",
     ],
     "04_mr_bmi_heart": ["STROBE-MR", "bmi_chd_funnel", "Weighted median", "InSIDE", "to be filled in by the authors"],
+    "05_mr_bone_muscle": [
+        "people of UK Biobank are in both studies",
+        "MRlap",
+        "clumping (r2 0.01",
+        "SharedPeopleWarning",
+        "STROBE-MR",
+    ],
 }
 
 

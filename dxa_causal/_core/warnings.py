@@ -66,6 +66,10 @@ class SummaryStatisticsWarning(DxaCausalWarning):
     """GWAS summary statistics hold values that were repaired or look wrong."""
 
 
+class SharedPeopleWarning(DxaCausalWarning):
+    """The same people gave the effects on exposure and outcome."""
+
+
 class ImputationWarning(DxaCausalWarning):
     """A column cannot take the part in an imputation that it was given."""
 

@@ -58,15 +58,27 @@ def mr(
     methods: Annotated[str, typer.Option(help="Estimators, with commas between them, or all.")] = "all",
     action: Annotated[int, typer.Option(help="Palindromic variants: 1 keep, 2 by frequency, 3 drop.")] = 2,
     p_below: Annotated[float | None, typer.Option(help="Use variants with a smaller p for the exposure.")] = None,
+    clump: Annotated[
+        Path | None, typer.Option(help="Panel (prefix of bed, bim, fam): use one variant per region of it.")
+    ] = None,
+    r2: Annotated[float, typer.Option(help="Clumping: largest squared correlation of two instruments.")] = 0.001,
+    kb: Annotated[float, typer.Option(help="Clumping: within so many thousand base pairs.")] = 10_000,
+    p1: Annotated[float, typer.Option(help="Clumping: largest p of an instrument.")] = 5e-8,
+    exposure_people: Annotated[str, typer.Option(help="Cohorts in the exposure's study, with commas.")] = "",
+    outcome_people: Annotated[str, typer.Option(help="The same of the outcome: who is in both?")] = "",
     out: Annotated[Path, typer.Option(help="Output folder.")] = Path("results/mr"),
     seed: Annotated[int, typer.Option(help="For standard errors by resampling.")] = 1,
 ) -> None:
     """Run Mendelian randomisation on two files: report, tables, figures and a study.toml to go on from."""
     from dxa_causal import runner
 
+    people = [[name.strip() for name in side.split(",") if name.strip()] for side in (exposure_people, outcome_people)]
     result = runner.run_mr(
-        exposure, outcome, methods=methods, action=action, p_below=p_below, out=out, seed=seed, say=_say
-    )
+        exposure, outcome, methods=methods, action=action, p_below=p_below,
+        clump=None if clump is None else {"panel": str(clump), "r2": r2, "kb": kb, "p1": p1},
+        people={"exposure": people[0], "outcome": people[1]} if any(people) else None,
+        out=out, seed=seed, say=_say,
+    )  # fmt: skip
     typer.echo(f"report: {result.report}")
 
 

@@ -73,14 +73,8 @@ def list() -> pd.DataFrame:
 
     Examples
     --------
-    >>> list()[["name", "rows"]]
-                    name   rows
-    0            bmi_chd     79
-    1           bmi_gwas     79
-    2           chd_gwas     79
-    3  nhanes3_mortality  16975
-    4   nhanes_mortality  41597
-    5              nhefs   1629
+    >>> list().set_index("name").loc[["bmi_gwas", "nhefs"], "rows"].to_dict()
+    {'bmi_gwas': 79, 'nhefs': 1629}
     """
     about = [_read(toml) for toml in sorted(DATA.glob("*.toml"))]
     return pd.DataFrame(

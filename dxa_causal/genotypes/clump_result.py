@@ -120,7 +120,7 @@ class ClumpResult(Result):
         return Summary(self.title, [clumps.head(_SHOWN), counts[counts["n"] > 0], self.glance()], self._notes())
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """-log10 p by position, chromosomes side by side; index variants stand out."""
+        """-log10 p by position, several chromosomes side by side; index variants stand out."""
         from dxa_causal.plots.style import COLOURS, GREY, new_axes, strip
 
         ax = new_axes(ax, width=8.0)
@@ -139,10 +139,13 @@ class ClumpResult(Result):
                     linewidths=0,
                     rasterized=True,
                 )
-        ax.set_xticks(list(ticks.values()), list(ticks))
-        ax.set_xlabel("chromosome")
+        if len(ticks) == 1:
+            ax.set_xlabel(f"position on chromosome {next(iter(ticks))} (million base pairs)")
+        else:
+            ax.set_xticks(list(ticks.values()), list(ticks))
+            ax.set_xlabel("chromosome")
         ax.set_ylabel("-log10 p")
-        ax.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        ax.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), markerscale=2.0)
         strip(ax)
         return ax
 
@@ -154,8 +157,10 @@ class ClumpResult(Result):
 
 
 def _side_by_side(chromosome: TextArray, position: FloatArray) -> tuple[npt.NDArray[np.float64], dict[str, float]]:
-    """Places on one axis, and where the name of each chromosome stands."""
+    """Places on one axis, and where the name of each chromosome stands; million base pairs where there is only one."""
     names = sorted(set(chromosome.tolist()), key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0))
+    if len(names) == 1:
+        return position / 1e6, {names[0]: 0.0}
     where, ticks, start = np.zeros(position.size), {}, 0.0
     for name in names:
         here = chromosome == name

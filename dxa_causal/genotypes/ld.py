@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from dxa_causal._core.errors import SummaryStatisticsError
+from dxa_causal._core.options import check_option
 from dxa_causal.genotypes.matching import require_all
 from dxa_causal.genotypes.panel import Panel, as_panel
 
+Missing = Literal["pairwise", "mean"]
 
-def ld(panel: Panel | str, variants: Any, *, squared: bool = False) -> pd.DataFrame:
+
+def ld(panel: Panel | str, variants: Any, *, squared: bool = False, missing: Missing = "pairwise") -> pd.DataFrame:
     r"""Correlations between variants, signed by their alleles.
 
     Parameters
@@ -25,6 +29,10 @@ def ld(panel: Panel | str, variants: Any, *, squared: bool = False) -> pd.DataFr
         harmonised variants, summary statistics): its effect alleles count.
     squared : bool
         Return :math:`r^2`.
+    missing : {"pairwise", "mean"}
+        What to make of missing genotypes: each correlation from the founders in whom both are known, as plink does;
+        or the variant's mean in their place. Fine-mapping needs the latter where genotypes are
+        missing: pairs from different people form a matrix with negative eigenvalues.
 
     Returns
     -------
@@ -39,11 +47,8 @@ def ld(panel: Panel | str, variants: Any, *, squared: bool = False) -> pd.DataFr
 
     Notes
     -----
-    Pearson's correlation of the numbers of copies, each pair from the founders
-    in whom both genotypes are known, as ``plink --r``; where genotypes are
-    missing the matrix may then have (small) negative eigenvalues, for which
-    ``Harmonised.with_ld`` takes ``ridge=``. Chromosome X is read as it is
-    coded, men with no or two copies.
+    Pearson's correlation of the numbers of copies among founders, as ``plink
+    --r``. Chromosome X is read as it is coded, men with no or two copies.
 
     ``h.with_ld(ld(panel, h.table))`` needs no alleles; with names alone it is
     ``h.with_ld(ld(panel, names), effect_alleles=panel_alleles)`` where
@@ -67,6 +72,7 @@ def ld(panel: Panel | str, variants: Any, *, squared: bool = False) -> pd.DataFr
     """
     from dxa_causal.genotypes._kernels import bits, matrix
 
+    check_option("missing", missing, Missing)
     panel = as_panel(panel)
     found = require_all(panel, variants)
     planes = panel.planes(found.place)
@@ -77,15 +83,31 @@ def ld(panel: Panel | str, variants: Any, *, squared: bool = False) -> pd.DataFr
             f"variants: {constant.size} of {found.names.size} do not vary in {panel.prefix}, first "
             f"{', '.join(repr(v) for v in constant[:5])}; leave them out: they have no correlation"
         )
-    r = matrix.correlations(planes, counts, int(panel.founders.sum()))
-    sign = np.where(found.turned, -1.0, 1.0)
-    r *= sign[:, None] * sign[None, :]
+    if missing == "mean" and (counts.sum(axis=1) < panel.founders.sum()).any():
+        r = _filled(panel.genotypes(variants).to_numpy(dtype=np.float64)[panel.founders])
+    else:
+        r = matrix.correlations(planes, counts, int(panel.founders.sum()))
+        r *= _signs(found.turned)
     undefined = np.argwhere(np.isnan(r))
     if undefined.size:
         i, j = undefined[0]
         raise SummaryStatisticsError(
             f"variants: {found.names[i]!r} and {found.names[j]!r} have no correlation in {panel.prefix}: among those "
-            f"with both genotypes one of them does not vary"
+            f"with both genotypes one of them does not vary (so for {undefined.shape[0] // 2} pairs). missing='mean' "
+            f"puts the mean in the place of missing genotypes; or leave rare variants out (panel.frequencies())"
         )
     np.fill_diagonal(r, 1.0)
     return pd.DataFrame(r**2 if squared else r, index=found.names, columns=found.names)
+
+
+def _signs(turned: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    sign = np.where(turned, -1.0, 1.0)
+    return np.asarray(sign[:, None] * sign[None, :])
+
+
+def _filled(copies: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Correlations with the mean in the place of missing genotypes."""
+    centred = copies - np.nanmean(copies, axis=0)
+    centred[np.isnan(centred)] = 0.0
+    scaled = centred / np.sqrt((centred**2).sum(axis=0))
+    return np.asarray(np.clip(scaled.T @ scaled, -1.0, 1.0))

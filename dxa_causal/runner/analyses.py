@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,8 @@ from dxa_causal.runner.blocks import (
 from dxa_causal.runner.competing_risks import competing_risks
 from dxa_causal.runner.derive import restrict
 from dxa_causal.runner.dose_response import dose_response
-from dxa_causal.runner.mendelian_randomisation import gwas_file, mendelian_randomisation
+from dxa_causal.runner.gwas_sources import gwas_file, panel_files, step_name
+from dxa_causal.runner.mendelian_randomisation import mendelian_randomisation
 from dxa_causal.runner.onset import onset
 from dxa_causal.runner.restricted_mean import restricted_mean
 from dxa_causal.runner.sources import TRUTH
@@ -42,12 +44,16 @@ from dxa_causal.runner.subgroups import subgroups
 MAX_PANELS = 6  # more coefficients than that: the first is drawn
 
 
-def analysis_step(kind: str, block: Block, base: Path) -> Step:
-    """The step of one block."""
+def analysis_step(kind: str, block: Block, base: Path, simulated: Collection[str] = ()) -> Step:
+    """The step of one block; `simulated` are the names under ``[gwas.NAME]``."""
     config = block.model_dump(mode="json")
     if isinstance(block, MrBlock):
-        files = [gwas_file(block.exposure, base), gwas_file(block.outcome, base)]
-        return Step(f"{kind}.{block.name}", _Analysis(block, base), config, (), files)
+        sources = (block.exposure, block.outcome)
+        files = [gwas_file(source, base) for source in sources if source not in simulated]
+        panels = {block.clump.panel if block.clump else None, block.ld} - {None}
+        files += [file for prefix in sorted(panels, key=str) for file in panel_files(Path(str(prefix)), base)]
+        needs = [step_name(source) for source in sources if source in simulated]
+        return Step(f"{kind}.{block.name}", _Analysis(block, base), config, needs, files)
     return Step(f"{kind}.{block.name}", _Analysis(block, base), config, (f"cohort.{block.cohort}",))
 
 

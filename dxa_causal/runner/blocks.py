@@ -311,12 +311,72 @@ class WeightingBlock(_CohortBlock):
         return self
 
 
+class SimulatedGwas(Table):
+    """``[gwas.NAME]``: simulated GWAS summary statistics, for `exposure` or `outcome` of ``[[mr]]``.
+
+    Either `at`, the data set or file of an exposure at whose variants the outcome is simulated with causal effect
+    `effect` (`people` as in ``[[mr]]`` says who is shared); or `panel` and `effects` of its variants.
+    """
+
+    n: int = Field(gt=0)
+    at: str | None = None
+    effect: float = 0.0
+    case_share: float | None = Field(default=None, gt=0, lt=1)
+    shared: float = Field(default=0.0, ge=0, le=1)
+    correlation: float = Field(default=0.0, ge=-1, le=1)
+    direct_mean: float = 0.0
+    direct_sd: float = Field(default=0.0, ge=0)
+    panel: Path | None = None
+    effects: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.at is None) == (self.panel is None):
+            raise ValueError("give at = 'an exposure' or panel = 'prefix', one of them")
+        mine = {"effects"} if self.panel else {"effect", "case_share", "shared", "correlation"}
+        mine |= set() if self.panel else {"direct_mean", "direct_sd"}
+        strange = sorted(self.model_fields_set - mine - {"n", "at", "panel"})
+        if strange:
+            raise ValueError(f"{', '.join(strange)} belong to {'at' if self.panel else 'panel'} = ...")
+        return self
+
+
+class Clump(Table):
+    """Clumping of the exposure's variants by a panel (prefix of bed, bim, fam): `genotypes.clump`."""
+
+    panel: Path
+    r2: float = Field(default=0.001, gt=0, le=1)
+    kb: float = Field(default=10_000, gt=0)
+    p1: float = Field(default=5e-8, gt=0, le=1)
+    exclude_hla: StrictBool = False
+
+
+class People(Table):
+    """Whose data the two files are: cohorts of either side, and what is known of those in both.
+
+    `shared` is the share of the smaller study's people who are in the larger one, `correlation` that of the traits in
+    them, `h2` the exposure's heritability (observed scale) for the correction by `mr.overlap_correction`.
+    """
+
+    exposure: tuple[str, ...]
+    outcome: tuple[str, ...]
+    shared: float | None = Field(default=None, ge=0, le=1)
+    correlation: float | None = Field(default=None, ge=-1, le=1)
+    h2: float | None = Field(default=None, gt=0, lt=1)
+
+    @property
+    def common(self) -> list[str]:
+        """Cohorts on both sides."""
+        return [c for c in self.exposure if c.casefold() in {o.casefold() for o in self.outcome}]
+
+
 class MrBlock(_Block):
-    """``[[mr]]``: two GWAS summary files or data sets.
+    """``[[mr]]``: two GWAS summary files, data sets, or simulations under ``[gwas.NAME]``.
 
     `methods` lists estimators, or is "all"; `convention` and `n_draws` are those of `mr.estimate`. `checks` adds what
     each estimate assumes and could detect, funnel and density; `strobe_mr` the checklist. `p_below` keeps the variants
-    of the exposure file whose p-value there is smaller; it does not clump them.
+    of the exposure file whose p-value there is smaller; `clump` one per region. `ld` is a panel whose correlations
+    between the variants are used. `truth` is the effect that a simulation planted.
     """
 
     exposure: str
@@ -328,9 +388,19 @@ class MrBlock(_Block):
     convention: Literal["twosamplemr", "mendelianrandomization"] = "twosamplemr"
     n_draws: int = Field(default=1000, ge=2)
     p_below: float | None = Field(default=None, gt=0, le=1)
+    clump: Clump | None = None
+    ld: Path | None = None
+    people: People | None = None
+    truth: float | None = None
     exponentiate: StrictBool = False
     checks: StrictBool = False
     strobe_mr: StrictBool = False
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> Self:
+        if self.clump is not None and self.p_below is not None:
+            raise ValueError("clump has its own p1: leave out p_below")
+        return self
 
 
 CohortBlock = (

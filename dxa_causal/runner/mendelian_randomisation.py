@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import polars as pl
 
-from dxa_causal import datasets, mr
+from dxa_causal import datasets, genotypes, mr
 from dxa_causal.mr.assumptions import CORE
-from dxa_causal.mr.columns import read_side
 from dxa_causal.mr.estimators import ESTIMATORS, LABELS, METHODS, Method
 from dxa_causal.plots.mr import mr_density, mr_forest, mr_funnel, mr_scatter
 from dxa_causal.plots.mr_doubt import leave_one_out_plot
@@ -18,60 +15,27 @@ from dxa_causal.report import BlockWriter
 from dxa_causal.report.strobe_mr import BLANK, strobe_mr
 from dxa_causal.results import HypothesisTest, NotApplicable, versions
 from dxa_causal.runner.blocks import MrBlock
-from dxa_causal.runner.sources import read_frame
+from dxa_causal.runner.gwas_sources import gwas_of
+from dxa_causal.runner.mr_instruments import instruments, whole_file
+from dxa_causal.runner.mr_people import shared_people
 from dxa_causal.runner.steps import Context
 
 MAX_LINES = 6  # more lines cannot be told apart
 DRAWN: tuple[Method, ...] = ("ivw", "egger", "weighted_median", "weighted_mode", "raps", "conmix")
 UNITLESS = ("sign",)  # its estimate is no effect per unit of the exposure
-GENOME_WIDE = 5e-8
 DETECTABLE = 1.959963984540054 + 0.8416212335729143  # standard errors: 80% power at a level of 5%
-
-
-def gwas_file(source: str, base: Path) -> Path:
-    """Path of GWAS summary statistics: a data set that ships, or a file."""
-    if source in set(datasets.list()["name"]):
-        return datasets.path(source)
-    return base / source
-
-
-def read_gwas(source: str, base: Path) -> pd.DataFrame | mr.GWAS:
-    """Read GWAS summary statistics: a data set that ships, or a file in any format of `mr.read_gwas`."""
-    if source in set(datasets.list()["name"]):
-        return datasets.load(source)
-    path = base / source
-    return read_frame(path) if path.suffix == ".parquet" else mr.read_gwas(path)
-
-
-def instruments(exposure: pd.DataFrame | mr.GWAS, p_below: float) -> tuple[pl.DataFrame | mr.GWAS, str]:
-    """Rows of the exposure below the p-value, and how many that is, in words."""
-    table, _ = read_side(exposure, "exposure")
-    kept = table.filter(pl.col("p_value") < p_below)
-    said = f"Of {table.height:,} variants in the exposure file the {kept.height:,} with p < {p_below:g} are used."
-    return (replace(exposure, frame=kept.lazy()) if isinstance(exposure, mr.GWAS) else kept), said
-
-
-def _weak(h: mr.Harmonised) -> str:
-    """A word where the exposure file seems to hold more than instruments."""
-    p = h.table["p_exposure"].astype(float)
-    n = int((p > GENOME_WIDE).sum())
-    if n < 0.3 * len(p):
-        return ""
-    return (
-        f"{n:,} of {len(p):,} variants have p > {GENOME_WIDE:g} for the exposure: a whole file rather than "
-        f"instruments? Choose them with p_below, and one per region by clumping (genotypes.clump)."
-    )
 
 
 def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Context, base: Path) -> None:
     """Write counts, estimates, figures and tests; `checks` and `strobe_mr` add to them."""
-    exposure, outcome = (read_gwas(source, base) for source in (block.exposure, block.outcome))
-    if block.p_below is not None:
-        exposure, said = instruments(exposure, block.p_below)
+    exposure, outcome = (gwas_of(source, base, context.inputs) for source in (block.exposure, block.outcome))
+    chosen, selection = instruments(block, exposure, writer, base)
+    harmonised = mr.harmonise(chosen, outcome, action=block.action)
+    if said := selection or whole_file(harmonised):
         writer.text.append(said)
-    harmonised = mr.harmonise(exposure, outcome, action=block.action)
-    if block.p_below is None and (said := _weak(harmonised)):
-        writer.text.append(said)
+    if block.ld is not None:
+        harmonised = harmonised.with_ld(genotypes.ld(str(base / block.ld), harmonised.table))
+        writer.text.append(f"The variants are correlated; their correlations are those of the panel {block.ld.name}.")
     counts = pd.DataFrame({"what": list(harmonised.counts), "variants": list(harmonised.counts.values())})
     counts = counts.loc[(counts["variants"] > 0) | counts["what"].str.startswith("n_")].copy()
     counts["what"] = counts["what"].str.replace("_", " ")
@@ -82,27 +46,54 @@ def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Contex
     )  # fmt: skip
     by = {"twosamplemr": "TwoSampleMR", "mendelianrandomization": "MendelianRandomization"}[block.convention]
     effect = f"Effect of {block.exposure_label} on {block.outcome_label}, as estimated"
-    writer.table(fit.tidy(), "estimates", f"{effect}; where R packages differ, as {by} does.")
+    writer.table(_beside_truth(fit.tidy(), block), "estimates", f"{effect}; where R packages differ, as {by} does.")
     if block.exponentiate:
         effects = fit.tidy(exponentiate=True).query("term == 'effect' and method not in @UNITLESS")
         writer.table(effects, "odds_ratios", f"The same as odds ratios per unit of {block.exposure_label}.")
     _figures(block, writer, fit)
-    heterogeneity, pleiotropy = mr.heterogeneity(harmonised), mr.pleiotropy(harmonised)
-    writer.table(heterogeneity, "heterogeneity", "Cochran's Q: do the variants agree?")
-    writer.table(pleiotropy.tidy(), "pleiotropy", "Egger's intercept: directional pleiotropy?")
+    agreement = _agreement(writer, fit)
+    people = shared_people(block, harmonised, writer, context.seed)
     if block.checks:
         _checks(writer, fit, block, context.seed)
     if block.strobe_mr:
-        found = _known(block, fit, counts, heterogeneity, pleiotropy, context.seed)
+        found = _known(block, fit, counts, agreement, context.seed) | _told(selection, people)
         caption = "STROBE-MR checklist (doi:10.1001/jama.2021.18236, in short words): what this run knows; the rest is "
         writer.table(strobe_mr(found), "strobe_mr", f"{caption}for the authors, who check every line.")
     writer.table(harmonised.audit, "audit", "Every variant, kept, flipped or dropped, and why:", kind="file")
     writer.notes.append(fit.provenance.describe())
 
 
+def _beside_truth(tidy: pd.DataFrame, block: MrBlock) -> pd.DataFrame:
+    if block.truth is None:
+        return tidy
+    effect = tidy["term"].eq("effect") & tidy["estimate"].notna() & ~tidy["method"].isin(UNITLESS)
+    inside = tidy["conf_low"].le(block.truth) & tidy["conf_high"].ge(block.truth)
+    words = inside.map({True: "inside", False: "outside"}).where(effect, "")
+    return tidy.assign(truth=effect.map({True: block.truth}), truth_is=words)
+
+
+def _agreement(writer: BlockWriter, fit: mr.MREstimates) -> tuple[pd.DataFrame, HypothesisTest | NotApplicable] | None:
+    """Cochran's Q and Egger's intercept; None for correlated variants, whose Q stands beside the estimate."""
+    h = fit.harmonised
+    if h.correlated:
+        caption = "Further numbers of the methods; q is Cochran's Q with the variants' correlations."
+        writer.table(fit.further(), "further", caption)
+        return None
+    heterogeneity, pleiotropy = mr.heterogeneity(h), mr.pleiotropy(h)
+    writer.table(heterogeneity, "heterogeneity", "Cochran's Q: do the variants agree?")
+    writer.table(pleiotropy.tidy(), "pleiotropy", "Egger's intercept: directional pleiotropy?")
+    return heterogeneity, pleiotropy
+
+
+def _told(selection: str, people: str) -> dict[str, str]:
+    """Items of the checklist that the study file answers."""
+    return {item: words for item, words in (("4c", selection), ("10d", people)) if words}
+
+
 def _methods(block: MrBlock, harmonised: mr.Harmonised) -> list[Method]:
     if block.methods == "all":
-        return [method for method in METHODS if method in ESTIMATORS]
+        fitting = [method for method in METHODS if method in ESTIMATORS]
+        return [m for m in fitting if ESTIMATORS[m].correlated] if harmonised.correlated else fitting
     methods: list[Method] = list(block.methods)
     if harmonised.n_variants == 1 and "wald_ratio" not in methods:
         methods.insert(0, "wald_ratio")
@@ -155,6 +146,15 @@ def _checks(writer: BlockWriter, fit: mr.MREstimates, block: MrBlock, seed: int)
     )
     h = fit.harmonised
     writer.table(mr.strength(h).glance(), "strength", "Strength of the instruments; an F below 10 is weak.")
+    writer.table(h.table, "variants", "Associations of every variant used, aligned:", kind="file")
+    if h.correlated:
+        writer.text.append(
+            "Steiger's test, radial regression, Rucker's framework, SIMEX, MR-Clust, MR-PRESSO and leave-one-out are "
+            "for independent variants and left out."
+        )
+        return
+    if not fit.further().empty:
+        writer.table(fit.further(), "further", "Further numbers of the methods:", kind="file")
     writer.table(mr.steiger(h).tidy(), "steiger", "Steiger's test: do the variants explain more of the exposure?")
     radial = mr.radial(h, seed=seed)
     writer.table(radial.tidy(), "radial", "Radial regression.")
@@ -180,9 +180,6 @@ def _checks(writer: BlockWriter, fit: mr.MREstimates, block: MrBlock, seed: int)
         writer.table(left_out, "leave_one_out", "IVW without each variant in turn:", kind="file")
         label = f"Effect of {x} on {y}"
         writer.figure(leave_one_out_plot(left_out, label=label), "leave_one_out", "IVW without each variant in turn.")
-    writer.table(h.table, "variants", "Associations of every variant used, aligned:", kind="file")
-    if not fit.further().empty:
-        writer.table(fit.further(), "further", "Further numbers of the methods:", kind="file")
 
 
 def _source(source: str) -> str:
@@ -202,11 +199,11 @@ def _known(
     block: MrBlock,
     fit: mr.MREstimates,
     counts: pd.DataFrame,
-    heterogeneity: pd.DataFrame,
-    pleiotropy: object,
+    agreement: tuple[pd.DataFrame, HypothesisTest | NotApplicable] | None,
     seed: int,
 ) -> dict[str, str]:
     h = fit.harmonised
+    independent = block.checks and not h.correlated
     x, y = block.exposure_label, block.outcome_label
     f = (h.beta_exposure / h.se_exposure) ** 2
     tidy = fit.tidy()
@@ -215,6 +212,7 @@ def _known(
     lines = [
         f"{LABELS[r.method]} {r.estimate:.3g} ({r.conf_low:.3g} to {r.conf_high:.3g})" for r in effects.itertuples()
     ]
+    heterogeneity, pleiotropy = agreement or (pd.DataFrame(columns=["reason"]), None)
     q = [
         f"Q ({LABELS[r.method]}) = {r.statistic:.1f} on {r.df:.0f} df, p = {r.p_value:.2g}"
         for r in heterogeneity.itertuples()
@@ -227,8 +225,9 @@ def _known(
         "5": "; ".join(f"{name}: {words}" for name, words in CORE.items()),
         "6b": f"Alleles aligned with action {block.action} (TwoSampleMR); {h.n_variants} variants used",
         "6c": f"{names}. Covariates of the two samples: {BLANK}",
-        "8": f"{len(effects)} methods with different assumptions, heterogeneity, Egger's intercept"
-        + (", radial regression, MR-PRESSO, SIMEX, clusters, leave-one-out" if block.checks else ""),
+        "8": f"{len(effects)} methods with different assumptions"
+        + ("" if agreement is None else ", heterogeneity, Egger's intercept")
+        + (", radial regression, MR-PRESSO, SIMEX, clusters, leave-one-out" if independent else ""),
         "9a": ", ".join(f"{name} {version}" for name, version in versions().items()) + f"; seed {seed}",
         "10a": "; ".join(f"{r.what}: {r.variants}" for r in counts.itertuples()),
         "11a": "table of the variants; scatter and forest" if block.checks else "scatter and forest",
@@ -237,14 +236,16 @@ def _known(
         "12b": "; ".join(q),
     }
     if h.n_variants:
-        found["7"] = "Relevance by F statistics; heterogeneity and Egger's intercept for direct effects"
+        found["7"] = "Relevance by F statistics" + (
+            "" if agreement is None else "; heterogeneity and Egger's intercept for direct effects"
+        )
         found["12a"] = (
             f"F statistics of the variants: mean {f.mean():.1f}, {f.min():.1f} to {f.max():.1f}; "
             f"{int((f < 10).sum())} below 10. Independence and exclusion restriction: to be argued by the authors"
         )
-    if block.checks and isinstance(direction := mr.steiger(h), mr.SteigerTest):
+    if independent and isinstance(direction := mr.steiger(h), mr.SteigerTest):
         found["13c"] = str(direction)
-    if block.checks:
+    if independent:
         found["13e"] = "radial and leave-one-out plots, where they apply"
     if isinstance(pleiotropy, HypothesisTest):
         found["13a"] = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dxa_causal import mr
+from dxa_causal import datasets, mr
 from dxa_causal._core.errors import StudyFileError, column_not_found, nearest
 from dxa_causal._design import build_design, read_groups, to_pandas
 from dxa_causal._design.matrix import selected_columns
@@ -30,7 +30,7 @@ from dxa_causal.runner.blocks import (
     WeightingBlock,
 )
 from dxa_causal.runner.derive import restrict
-from dxa_causal.runner.mendelian_randomisation import read_gwas
+from dxa_causal.runner.gwas_sources import Gwas, is_dataset, panel_files, read_gwas, simulated_gwas
 from dxa_causal.runner.sources import load_source, read_manifest
 from dxa_causal.runner.study import Study
 from dxa_causal.runner.subgroups import check_terms
@@ -59,7 +59,7 @@ def preview(spec: Cohort, base: Path) -> pd.DataFrame:
 def check_block(block: Block, spec: Study, frames: dict[str, pd.DataFrame], base: Path) -> None:
     """Raise what the step of `block` would raise about names and codes."""
     if isinstance(block, MrBlock):
-        mr.harmonise(read_gwas(block.exposure, base), read_gwas(block.outcome, base), action=block.action)
+        _check_mr(block, spec, base)
         return
     cohort = spec.cohorts[block.cohort]
     frame = frames[block.cohort]
@@ -121,6 +121,29 @@ def check_block(block: Block, spec: Study, frames: dict[str, pd.DataFrame], base
                 _read(f"{block.survival} ~ 1", frame, {}, example)
             if block.truth is not None:
                 _known(block.truth, known)
+
+
+def _check_mr(block: MrBlock, spec: Study, base: Path) -> None:
+    for argument, prefix in (("clump.panel", block.clump.panel if block.clump else None), ("ld", block.ld)):
+        for path in panel_files(prefix, base) if prefix is not None else ():
+            if not path.exists():
+                raise StudyFileError(f"{argument} = {str(prefix)!r}: no file {path}")
+    exposure, outcome = (_gwas(source, spec, base) for source in (block.exposure, block.outcome))
+    mr.harmonise(exposure, outcome, action=block.action)
+
+
+def _gwas(source: str, spec: Study, base: Path) -> Gwas:
+    if source in spec.gwas:
+        try:
+            return simulated_gwas(spec.gwas[source], base, seed=1)
+        except OSError as error:
+            raise StudyFileError(f"gwas.{source}: {error}") from None
+    if not is_dataset(source) and not (base / source).exists():
+        known = [*spec.gwas, *datasets.list()["name"]]
+        near = nearest(source, known)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise StudyFileError(f"{source!r}: no such file, no [gwas.{source}] and no data set of that name{hint}")
+    return read_gwas(source, base)
 
 
 def _columns(frame: pd.DataFrame, argument: str, *names: str) -> None:

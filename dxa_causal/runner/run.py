@@ -17,6 +17,7 @@ from dxa_causal.report import read_block, write_page
 from dxa_causal.results import versions
 from dxa_causal.runner.analyses import analysis_step
 from dxa_causal.runner.derive import derive
+from dxa_causal.runner.gwas_sources import gwas_steps
 from dxa_causal.runner.preview import check_block, preview
 from dxa_causal.runner.sources import cohort_steps, source_file
 from dxa_causal.runner.steps import Finished, Step, execute, remove_stale
@@ -155,7 +156,8 @@ def run(
 def plan(spec: Study, base: Path) -> list[Step]:
     """All steps of a study, each after those it needs."""
     steps = [step for name, cohort in spec.cohorts.items() for step in cohort_steps(name, cohort, base)]
-    return steps + [analysis_step(kind, block, base) for kind, block in spec.blocks()]
+    steps += gwas_steps(spec.gwas, base)
+    return steps + [analysis_step(kind, block, base, spec.gwas) for kind, block in spec.blocks()]
 
 
 def _study_path(study: str | Path) -> Path:

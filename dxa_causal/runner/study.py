@@ -22,6 +22,7 @@ from dxa_causal.runner.blocks import (
     Name,
     OnsetBlock,
     RmstBlock,
+    SimulatedGwas,
     SubgroupsBlock,
     Table,
     TableOneBlock,
@@ -42,6 +43,7 @@ class Study(Table):
 
     study: About
     cohorts: dict[Name, Cohort] = {}
+    gwas: dict[Name, SimulatedGwas] = {}
     table_one: tuple[TableOneBlock, ...] = ()
     kaplan_meier: tuple[KaplanMeierBlock, ...] = ()
     cox: tuple[CoxBlock, ...] = ()
@@ -110,10 +112,10 @@ def read_study(path: Path) -> Study:
 
 
 def _explain(error: dict[str, Any], raw: dict[str, Any]) -> str:
-    location = error["loc"]
+    location = [p for p in error["loc"] if not str(p).startswith(("tuple[", "literal["))]  # branches of a union
     key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location).lstrip(".") or "study file"
     if error["type"] == "extra_forbidden":
-        allowed = _allowed(location[:-1])
+        allowed = _allowed(tuple(location[:-1]))
         near = nearest(str(location[-1]), allowed, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"{key} = {_brief(error['input'])}: no such key{hint} Allowed: {', '.join(allowed)}"
@@ -121,6 +123,11 @@ def _explain(error: dict[str, Any], raw: dict[str, Any]) -> str:
         return f"{key}: missing; it must be given"
     if error["type"] == "value_error":
         return f"{key}: {error['ctx']['error']}"
+    if error["type"] == "literal_error":
+        allowed = str(error["ctx"]["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
+        near = nearest(str(error["input"]), allowed, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        return f"{key} = {_brief(error['input'])}: not allowed{hint} Allowed: {', '.join(allowed)}"
     return f"{key} = {_brief(error['input'])}: {_plainly(error)}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dxa_causal import datasets
@@ -21,6 +21,8 @@ def run_mr(
     methods: str = "all",
     action: int = 2,
     p_below: float | None = None,
+    clump: Mapping[str, object] | None = None,
+    people: Mapping[str, object] | None = None,
     seed: int = 1,
     say: Callable[[str], None] = lambda text: None,
 ) -> RunResult:
@@ -39,6 +41,10 @@ def run_mr(
         As in :func:`dxa_causal.mr.harmonise`.
     p_below : float, optional
         Use the variants with a smaller p-value for the exposure.
+    clump : mapping, optional
+        Use one variant per region: panel (prefix of bed, bim, fam), r2, kb, p1.
+    people : mapping, optional
+        exposure and outcome: lists of the cohorts in either study.
     seed : int
     say : callable
         Told one line per step.
@@ -62,6 +68,8 @@ def run_mr(
         "outcome_label": labels[1],
         "action": action,
         **({} if p_below is None else {"p_below": p_below}),
+        **({} if clump is None else {"clump": {**clump, "panel": _panel(str(clump.get("panel", "")))}}),
+        **({} if people is None else {"people": dict(people)}),
         "methods": asked,
         "checks": True,
         "strobe_mr": True,
@@ -75,7 +83,15 @@ def run_mr(
 
 
 def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(entry)}" for key, entry in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _panel(prefix: str) -> str:
+    if not Path(f"{prefix}.bed").is_file():
+        raise StudyFileError(f"clump: no panel {prefix!r}: there is no file {prefix}.bed")
+    return str(Path(prefix).resolve())
 
 
 def _source(argument: str, value: str | Path) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dxa_causal.datasets.build import bmi_chd, nhanes3_mortality, nhanes_mortality, nhefs
+from dxa_causal.datasets.build import bmi_chd, bone_muscle_gwas, nhanes3_mortality, nhanes_mortality, nhefs
 from dxa_causal.datasets.build.writing import Column, drop_implausible, write_dataset
 
 
@@ -96,3 +96,23 @@ def test_same_input_same_bytes(tmp_path):
 def test_codebook_must_fit_the_frame(tmp_path):
     with pytest.raises(ValueError, match="codebook and frame differ"):
         write_dataset(pd.DataFrame({"x": [1]}), [Column("y", "", "Y.")], {"name": "toy"}, folder=tmp_path)
+
+
+def test_studies_say_whose_people_they_are():
+    rows = {
+        "id": ["ukb-b-1", "ebi-a-GCST1", "ebi-a-GCST2", "ebi-a-GCST3", "finn-b-X", "ebi-a-GCST4"],
+        "author": ["Ben Elsworth", "D<U+00F6>nerta<U+015F> HM", "Sakaue S", "Sakaue S", None, "Nobody N"],
+        "population": ["European", None, "European", "East Asian", "European", "European"],
+        "trait": ["b", "a", "c", "d", "e", "f"],
+        "ncontrol": [0, 9, 9, 9, 9, None],
+    }
+    raw = pd.DataFrame(rows).assign(
+        sample_size=10, ncase=10, build="HG19/GRCh37", unit=None, year=2020, consortium=None, pmid=None
+    )
+    frame = bone_muscle_gwas.studies(raw).set_index("id")
+    assert frame["trait"].tolist() == list("abcdef")
+    assert frame.loc["ebi-a-GCST1", "author"] == "D\u00f6nerta\u015f HM"
+    wanted = {"ukb-b-1": "yes", "ebi-a-GCST1": "yes", "ebi-a-GCST2": "partly", "ebi-a-GCST3": "no", "finn-b-X": "no"}
+    assert frame["uk_biobank"].to_dict() == {**wanted, "ebi-a-GCST4": "not known"}
+    assert frame.loc["ukb-b-1", ["n_case", "n_control"]].isna().all()  # a quantity has no cases
+    assert frame.loc["finn-b-X", "n_case"] == 10

@@ -7,7 +7,10 @@ import pytest
 import dxa_causal as dc
 from dxa_causal._core.errors import DatasetError
 
-NAMES = ["bmi_chd", "bmi_gwas", "chd_gwas", "nhanes3_mortality", "nhanes_mortality", "nhefs"]
+NAMES = [
+    *("bmi_chd", "bmi_gwas", "chd_gwas", "fat_free_mass_gwas", "grip_gwas", "heel_bmd_gwas", "nhanes3_mortality"),
+    *("nhanes_mortality", "nhefs", "opengwas_bone_muscle", "walking_pace_gwas"),
+]
 SHIPPED_MB = 3.0
 
 
@@ -79,5 +82,5 @@ def test_files_are_small_and_carry_their_licences():
     folder = dc.datasets.path("nhefs").parent
     assert {p.suffix for p in folder.iterdir()} == {".parquet", ".toml", ".txt"}
     assert sum(p.stat().st_size for p in folder.iterdir()) < SHIPPED_MB * 1e6
-    for package in ("TwoSampleMR", "causaldata"):
+    for package in ("TwoSampleMR", "causaldata", "mr-base-methods-paper"):
         assert "Permission is hereby granted" in (folder / f"LICENSE-{package}.txt").read_text()

@@ -168,3 +168,29 @@ def test_pruned_variants_are_not_correlated(panel_of, drawn):
         genotypes.prune(panel, r2=1)
     with pytest.raises(OptionError, match="kb=0"):
         genotypes.prune(panel, kb=0)
+
+
+def test_means_in_the_place_of_missing_genotypes(panel_of, drawn):
+    copies = drawn(120, 25).astype(float)
+    copies[np.random.default_rng(4).random(copies.shape) < 0.3] = np.nan
+    panel = panel_of(copies)
+    names = panel.variants["variant"].to_list()
+    r = genotypes.ld(panel, names, missing="mean").to_numpy()
+    filled = np.where(np.isnan(copies), np.nanmean(copies, axis=0), copies)
+    np.testing.assert_allclose(r, np.corrcoef(filled.T), atol=1e-6)  # genotypes are float32
+    assert np.linalg.eigvalsh(r)[0] > -1e-12
+    assert np.linalg.eigvalsh(genotypes.ld(panel, names))[0] < -1e-3
+    frame = panel.variants.to_pandas().rename(columns={"allele_1": "other_allele", "allele_2": "effect_allele"})
+    turned = genotypes.ld(panel, frame.iloc[:3], missing="mean").to_numpy()
+    np.testing.assert_allclose(turned, r[:3, :3], atol=1e-12)
+    half = pd.concat([frame.iloc[:1], panel.variants.to_pandas().rename(
+        columns={"allele_1": "effect_allele", "allele_2": "other_allele"}).iloc[1:2]])  # fmt: skip
+    assert genotypes.ld(panel, half, missing="mean").iloc[0, 1] == pytest.approx(-r[0, 1])
+
+
+def test_pairs_without_common_people_have_a_correlation_by_means(panel_of):
+    nan = np.nan
+    panel = panel_of([[1, nan], [0, nan], [nan, 1], [nan, 2]], alleles=[("A", "G")] * 2)
+    assert genotypes.ld(panel, ["rs0", "rs1"], missing="mean").iloc[0, 1] == 0.0
+    with pytest.raises(SummaryStatisticsError, match=r"so for 1 pairs\). missing='mean'"):
+        genotypes.ld(panel, ["rs0", "rs1"])

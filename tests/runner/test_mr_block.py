@@ -1,5 +1,8 @@
 """``[[mr]]`` and ``dxa-causal mr``: tables are what the calls give, words stand beside every estimate."""
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -82,3 +85,136 @@ def test_few_variants_still_make_a_report(tmp_path, n):
     estimates = table(tmp_path / "out", "estimates")
     assert estimates["estimate"].notna().any()
     assert (n < 3) == bool(estimates["reason"].notna().any())
+
+
+PANEL = Path(__file__).parents[1] / "reference" / "genotypes" / "eur"
+LOCUS = f"""
+[study]
+title = "One locus"
+
+[gwas.protein]
+panel = "{PANEL}"
+n = 35000
+effects = {{ rs9442392 = 0.15, rs7513405 = -0.10 }}
+
+[gwas.bone]
+panel = "{PANEL}"
+n = 400000
+effects = {{ rs9442392 = -0.03, rs7513405 = 0.02 }}
+
+[gwas.outcome]
+at = "grip_gwas"
+n = 194398
+effect = 0.1
+shared = 1.0
+correlation = 0.2
+
+[[mr]]
+name = "locus"
+title = "Locus"
+exposure = "protein"
+outcome = "bone"
+clump = {{ panel = "{PANEL}", r2 = 0.01 }}
+ld = "{PANEL}"
+methods = "all"
+truth = -0.2
+checks = true
+strobe_mr = true
+
+[[mr]]
+name = "grip"
+title = "Grip"
+exposure = "grip_gwas"
+outcome = "outcome"
+methods = ["ivw"]
+people = {{ exposure = ["UK Biobank", "deCODE"], outcome = ["uk biobank"], shared = 1.0, correlation = 0.2, h2 = 0.1 }}
+truth = 0.1
+"""
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulated")
+    (folder / "study.toml").write_text(LOCUS)
+    assert CliRunner().invoke(app, ["check", str(folder)]).exit_code == 0
+    done = CliRunner().invoke(app, ["run", str(folder), "--out", str(folder / "out")])
+    assert done.exit_code == 0, done.output
+    return folder / "out"
+
+
+def named(out, name):
+    return pd.read_csv(out / "tables" / f"{name}.csv")
+
+
+def test_clumping_in_a_study_is_the_call(simulated):
+    clumps, fates = named(simulated, "locus_clumps"), named(simulated, "locus_fates")
+    assert clumps["variant"].tolist()[0] in set(fates.loc[fates["fate"] == "index", "variant"])
+    assert (fates["fate"] == "index").sum() == len(clumps)
+    assert named(simulated, "locus_variants")["variant"].sort_values().tolist() == sorted(clumps["variant"])
+
+
+def test_methods_for_correlated_variants_only(simulated):
+    estimates = named(simulated, "locus_estimates")
+    assert set(estimates["method"]) == {m for m, e in ESTIMATORS.items() if e.correlated}
+    ivw = estimates.query("method == 'ivw'").iloc[0]
+    assert (ivw["truth"], ivw["truth_is"]) == (-0.2, "inside")
+    assert abs(ivw["estimate"] + 0.2) < 3 * ivw["std_error"]
+    assert "for independent variants and left out" in (simulated / "report.html").read_text("utf-8")
+
+
+def test_people_in_both_studies_are_warned_of(simulated):
+    page = (simulated / "report.html").read_text("utf-8")
+    assert "people of UK Biobank are in both studies" in page
+    assert "SharedPeopleWarning" in page
+    overlap = named(simulated, "grip_overlap").set_index("what")
+    psi = 0.2 * np.sqrt(194_398 / 335_842)
+    assert overlap.loc["as stated", "error_correlation"] == pytest.approx(psi, abs=1e-5)
+    assert overlap.loc["nobody shared", "error_correlation"] == 0
+    corrected = named(simulated, "grip_overlap_correction").set_index("term")
+    ivw = named(simulated, "grip_estimates")["estimate"].iloc[0]
+    assert corrected.loc["observed", "in_units_of_the_files"] == pytest.approx(ivw, rel=1e-9)
+    assert corrected.loc["corrected", "estimate"] < corrected.loc["observed", "estimate"]
+
+
+def test_checklist_says_who_was_chosen_and_who_is_shared(simulated):
+    found = named(simulated, "locus_strobe_mr").set_index("item")["found"]
+    assert "clumping (r2 0.01, 10,000 kb) leaves" in found["4c"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            'outcome = "bone"',
+            'outcome = "bones"',
+            "'bones': no such file, no [gwas.bones] and no data set of that name",
+        ),
+        ("r2 = 0.01", "r2 = 2", "mr[0].clump.r2 = 2"),
+        (f'ld = "{PANEL}"', 'ld = "nowhere"', "ld = 'nowhere': no file"),
+        ("effect = 0.1\n", "effects = { rs1 = 0.1 }\n", "effects belong to panel = ..."),
+        ('at = "grip_gwas"\n', "", "give at = 'an exposure' or panel = 'prefix', one of them"),
+        ("rs9442392 = 0.15", "rs0 = 0.15", "'rs0' of 'trait' is not in the panel"),
+        ("truth = 0.1\n", "truth = 0.1\np_below = 0.1\nclump = { panel = 'x' }\n", "clump has its own p1"),
+        ('methods = ["ivw"]', 'methods = ["iwv"]', "did you mean 'ivw'?"),
+    ],
+)
+def test_what_a_study_of_two_simulations_cannot_say(tmp_path, old, new, said):
+    assert old in LOCUS
+    (tmp_path / "study.toml").write_text(LOCUS.replace(old, new, 1))
+    done = CliRunner().invoke(app, ["check", str(tmp_path)])
+    assert said in str(done.exception)
+
+
+def test_command_clumps_and_says_who_is_shared(tmp_path):
+    made = dc.simulate.gwas(PANEL, {"x": {"rs9442392": 0.15}, "y": {"rs9442392": 0.05}}, n=50_000, seed=1)
+    for name, frame in made.items():
+        frame.to_csv(tmp_path / f"{name}.tsv", sep="\t", index=False)
+    files = ["--exposure", str(tmp_path / "x.tsv"), "--outcome", str(tmp_path / "y.tsv"), "--methods", "ivw"]
+    people = ["--exposure-people", "UK Biobank", "--outcome-people", "FinnGen, UK Biobank"]
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["mr", *files, "--clump", str(PANEL), "--r2", "0.1", *people, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert len(table(out, "clumps")) >= 1
+    assert "UK Biobank are on both sides" in table(out, "strobe_mr").set_index("item")["found"]["10d"]
+    missing = CliRunner().invoke(app, ["mr", *files, "--clump", "nowhere", "--out", str(tmp_path / "other")])
+    assert "no panel 'nowhere'" in str(missing.exception)

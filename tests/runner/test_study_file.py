@@ -73,7 +73,7 @@ def test_values_that_are_not_allowed(tmp_path):
         'formula = "Surv',
         'ties = "effron"\nformula = "Surv',
         "cox[0].ties = 'effron'",
-        "'efron', 'breslow'",
+        "did you mean 'efron'? Allowed: efron, breslow",
     )
     refused(tmp_path, 'name = "death"', 'name = "Death by/age"', "cox[0].name")
     refused(tmp_path, 'name = "death"', 'name = "who"', "'who' is used twice")
