@@ -62,6 +62,20 @@ def check_whole_number(argument: str, value: object, low: int, high: int | None 
     raise OptionError(f"{argument}={value!r} must be a whole number, {bounds}")
 
 
+def check_number(argument: str, value: object) -> None:
+    """Refuse what is no number, before it meets a comparison.
+
+    Examples
+    --------
+    >>> check_number("r2", "0.1")
+    Traceback (most recent call last):
+    ...
+    dxa_causal._core.errors.OptionError: r2='0.1' must be a number
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise OptionError(f"{argument}={value!r} must be a number")
+
+
 def check_conf_level(conf_level: float) -> None:
     """Refuse a confidence level outside (0, 1)."""
     if not 0.0 < conf_level < 1.0:

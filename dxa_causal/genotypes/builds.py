@@ -19,6 +19,19 @@ HLA = {
 }
 
 
+def chromosome_name(text: str) -> str:
+    """Bring the name of a chromosome to the spelling used here; `reading.plain_chromosome` does it for columns.
+
+    Examples
+    --------
+    >>> [chromosome_name(name) for name in ("chr1", "01", "1.0", "23", "chrM", "chrUn_gl000220")]
+    ['1', '1', '1', 'X', 'MT', 'UN_GL000220']
+    """
+    name = text.strip().upper().removeprefix("CHR").removesuffix(".0")
+    short = name.lstrip("0") or name
+    return CHROMOSOME_NAMES.get(short, short)
+
+
 def named(text: str | None) -> str | None:
     """Return "GRCh37", "GRCh38" or "NCBI36" for any usual spelling, None for others.
 

@@ -124,9 +124,11 @@ class ClumpResult(Result):
         from dxa_causal.plots.style import COLOURS, GREY, new_axes, strip
 
         ax = new_axes(ax, width=8.0)
-        there = np.isfinite(self.position) & np.isfinite(self.neg_log10_p)
+        there = np.isfinite(self.position) & ~np.isnan(self.neg_log10_p)
         where, ticks = _side_by_side(self.chromosome[there], self.position[there])
         height, fate = self.neg_log10_p[there], self.fate[there]
+        top = float(height[np.isfinite(height)].max(initial=300.0 if np.isinf(height).any() else 0.0))
+        height = np.minimum(height, 1.05 * top)  # p = 0 stands above all others
         for code, colour, size in ((None, "#CCCCCC", 4), ("clumped", GREY, 8), ("index", COLOURS[1], 22)):
             some = fate == code_of(code) if code else fate > 1
             if some.any():
@@ -142,7 +144,7 @@ class ClumpResult(Result):
         if len(ticks) == 1:
             ax.set_xlabel(f"position on chromosome {next(iter(ticks))} (million base pairs)")
         else:
-            ax.set_xticks(list(ticks.values()), list(ticks))
+            ax.set_xticks(list(ticks.values()), list(ticks), fontsize=7)
             ax.set_xlabel("chromosome")
         ax.set_ylabel("-log10 p")
         ax.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), markerscale=2.0)

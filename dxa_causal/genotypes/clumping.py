@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from dxa_causal._core.errors import OptionError, SummaryStatisticsError, shown
+from dxa_causal._core.options import check_number
 from dxa_causal.genotypes.alleles import BoolArray, FloatArray, IntArray, TextArray
 from dxa_causal.genotypes.builds import HLA
 from dxa_causal.genotypes.clump_result import ClumpResult, code_of
@@ -208,6 +209,8 @@ def _hla(panel: Panel, gwas: Any) -> tuple[str, int, int]:
 
 def _check_options(p1: float, p2: float | None) -> None:
     for name, value in (("p1", p1), ("p2", p2)):
+        if value is not None or name == "p1":
+            check_number(name, value)
         if value is not None and not 0.0 < value <= 1.0:
             raise OptionError(f"{name}={value!r} must be above 0 and at most 1")
 
@@ -245,8 +248,16 @@ def _where(table: pl.DataFrame, panel: Panel, rows: IntArray, place: IntArray) -
 def _refuse_strangers(panel: Panel, table: pl.DataFrame, rows: IntArray, here: IntArray, sought: BoolArray) -> None:
     """Say so where variants up to p1 were looked for and the panel has none of their ids and places."""
     sought = sought & (here != code_of("HLA region"))
-    if not sought.any() or (here[sought] != code_of(ABSENT)).any():
+    strange = np.isin(here[sought], (code_of(ABSENT), code_of(OTHER_ALLELES)))
+    if not sought.any() or not strange.all():
         return
+    if (here[sought] == code_of(OTHER_ALLELES)).any():
+        row = int(rows[sought][here[sought] == code_of(OTHER_ALLELES)][0])
+        pair = "/".join(shown(table[column][row]) for column in ("effect_allele", "other_allele"))
+        raise SummaryStatisticsError(
+            f"gwas: of {int(sought.sum())} variants that may be an index none has the alleles of the panel "
+            f"{panel.prefix}, first {table['variant'][row]!r} with {pair}; genotypes.match(panel, gwas) shows both"
+        )
     ours = [str(v) for v in table["variant"].gather(rows[sought][:3].tolist())]
     theirs = panel.variants["variant"].head(3).to_list()
     raise SummaryStatisticsError(

@@ -18,8 +18,8 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "variant": ("variant", "SNP", "rsid", "rs_id", "variant_id"),
     "chromosome": ("chromosome", "chr", "chrom"),
     "position": ("position", "pos", "base_pair_location"),
-    "effect_allele": ("effect_allele",),
-    "other_allele": ("other_allele",),
+    "effect_allele": ("effect_allele", "ea", "A1", "alt"),
+    "other_allele": ("other_allele", "oa", "nea", "non_effect_allele", "A2", "ref"),
     "p_value": ("p_value", "pval", "p"),
     "neg_log10_p": ("neg_log10_p", "neg_log_10_p_value"),
 }
@@ -145,7 +145,7 @@ def _column(table: pd.DataFrame | pl.DataFrame, name: Any, field: str, argument:
     if field == "chromosome":
         return text.to_frame("c").select(plain_chromosome(pl.col("c"))).to_series().alias(field)
     if field in ("effect_allele", "other_allele"):
-        upper = text.str.to_uppercase()
+        upper = text.str.strip_chars().str.to_uppercase()
         return (
             upper.to_frame("a")
             .select(pl.when(pl.col("a").is_in(_MISSING)).then(None).otherwise(pl.col("a")))

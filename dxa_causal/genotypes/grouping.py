@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 
 from dxa_causal._core.errors import OptionError
+from dxa_causal._core.options import check_number
 from dxa_causal.genotypes.alleles import BoolArray, FloatArray, IntArray
 from dxa_causal.genotypes.panel import Panel
 
@@ -27,6 +28,7 @@ class Groups:
 
 def reach_of(kb: float) -> int:
     """Largest distance in base pairs: less than `kb` thousand, as in plink."""
+    check_number("kb", kb)
     if not 0.0 < kb < np.inf:
         raise OptionError(f"kb={kb!r} must be a positive number of thousand base pairs; 10000 is usual in MR")
     return int(kb * 1000.0 * (1.0 + 1e-12)) - 1
@@ -34,6 +36,7 @@ def reach_of(kb: float) -> int:
 
 def check_r2(r2: float) -> None:
     """Refuse an r2 outside [0, 1)."""
+    check_number("r2", r2)
     if not 0.0 <= r2 < 1.0:
         raise OptionError(f"r2={r2!r} must be at least 0 and below 1; 0.001 is usual in MR")
 

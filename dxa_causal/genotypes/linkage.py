@@ -18,7 +18,7 @@ _WITH_ALLELES = re.compile(r"(.+)_([ACGT]+|[ID])_([ACGT]+|[ID])")  # as ieugwasr
 _ENOUGH, _SOME = 6, 0.01  # variants, and correlation, from which "none is negative" says something
 
 
-def check_correlation(matrix: npt.ArrayLike, size: int, name: str = "ld") -> FloatArray:
+def check_correlation(matrix: npt.ArrayLike, size: int, name: str = "ld", labels: Any = None) -> FloatArray:
     """Return a symmetric matrix of correlations as floats, or say why it is none.
 
     Parameters
@@ -27,6 +27,8 @@ def check_correlation(matrix: npt.ArrayLike, size: int, name: str = "ld") -> Flo
     size : int
     name : str
         What messages call it.
+    labels : (size,) array_like of str, optional
+        Names of its rows, for messages.
 
     Raises
     ------
@@ -38,12 +40,20 @@ def check_correlation(matrix: npt.ArrayLike, size: int, name: str = "ld") -> Flo
         raise SummaryStatisticsError(
             f"{name} must be {size} by {size}, one row per variant; its shape is {array.shape}"
         )
-    if not np.isfinite(array).all() or not np.allclose(array, array.T, atol=1e-8):
-        raise SummaryStatisticsError(f"{name} must be finite and symmetric")
-    if not np.allclose(np.diag(array), 1.0, atol=1e-6) or np.abs(array).max(initial=0.0) > 1.0 + 1e-6:
-        raise SummaryStatisticsError(
-            f"{name} must hold correlations: 1 on the diagonal, none beyond -1 or 1 (r, with sign; not r squared)"
+    with np.errstate(invalid="ignore"):
+        rules = (
+            (~np.isfinite(array), "must be finite"),
+            (np.abs(array - array.T) > 1e-8 + 1e-5 * np.abs(array.T), "must be symmetric"),
+            (np.eye(size, dtype=bool) & (np.abs(array - 1.0) > 1e-6), "must hold correlations: 1 on the diagonal"),
+            (np.abs(array) > 1.0 + 1e-6, "must hold correlations: none beyond -1 or 1"),
         )
+    for wrong, what in rules:
+        if wrong.any():
+            i, j = np.argwhere(wrong)[0]
+            where = f"row {i + 1}, column {j + 1}" if labels is None else f"{labels[i]!r} and {labels[j]!r}"
+            raise SummaryStatisticsError(
+                f"{name} {what}; {int(wrong.sum())} of its values are not so, first {array[i, j]:g} ({where})"
+            )
     return array
 
 
@@ -91,7 +101,7 @@ def align_correlation(
     if not 0.0 <= ridge < np.inf:
         raise OptionError(f"ridge={ridge!r} must be zero or a positive number; 0.01 to 0.1 is usual")
     names = _names(matrix, variants)
-    whole = check_correlation(matrix, names.size, "matrix")
+    whole = check_correlation(matrix, names.size, "matrix", names)
     wanted = table["variant"].to_numpy(dtype=object)
     position = pd.Index(names).get_indexer(wanted)
     if (position < 0).all() and (parts := [_WITH_ALLELES.fullmatch(name) for name in names]) and all(parts):

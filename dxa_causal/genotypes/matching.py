@@ -138,7 +138,7 @@ def refuse_other_build(panel: Panel, gwas: Any, argument: str) -> None:
 
 def _agreement() -> list[pl.Expr]:
     """Whether alleles are those of the panel, and turned; one that is missing counts as agreeing."""
-    effect, other = pl.col("effect_allele"), pl.col("other_allele")
+    effect, other = _spelled_out(pl.col("effect_allele")), _spelled_out(pl.col("other_allele"))
     straight, turned = _same(effect, other), _same(other, effect)
     effect_2, other_2 = _opposite(effect), _opposite(other)
     straight_2, turned_2 = _same(effect_2, other_2), _same(other_2, effect_2)
@@ -154,6 +154,14 @@ def _same(first: pl.Expr, second: pl.Expr) -> pl.Expr:
     return ((first == pl.col("allele_1")).fill_null(True) | (pl.col("allele_1") == "0")) & (
         second == pl.col("allele_2")
     ).fill_null(True)
+
+
+def _spelled_out(allele: pl.Expr) -> pl.Expr:
+    """I (insertion) is the longer of the panel's alleles, D (deletion) the shorter."""
+    first, second = pl.col("allele_1"), pl.col("allele_2")
+    longer = first.str.len_bytes() > second.str.len_bytes()
+    told = (first.str.len_bytes() != second.str.len_bytes()) & allele.is_in(["I", "D"])
+    return pl.when(told).then(pl.when((allele == "I") == longer).then(first).otherwise(second)).otherwise(allele)
 
 
 def _opposite(allele: pl.Expr) -> pl.Expr:

@@ -250,6 +250,8 @@ def _check_bed(prefix: Path, n_variants: int, n_samples: int) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(3)
+    if not start:
+        raise SummaryStatisticsError(f"{path}: the file is empty")
     if start[:2] != _MAGIC:
         raise SummaryStatisticsError(f"{path}: not a bed file of plink 1 (it starts with {start[:2].hex()}, not 6c1b)")
     if start[2:] != b"\x01":
@@ -272,6 +274,6 @@ def _which_is_wrong(body: int, n_variants: int, n_samples: int) -> str:
     if n_variants and body % n_variants == 0:
         per_variant = body // n_variants
         fits.append(f"{max(0, 4 * per_variant - 3):,} to {4 * per_variant:,} people")
-    return (
-        f"It would fit {' or '.join(fits)}: the three files are not of one panel" if fits else "The file is cut short"
-    )
+    if fits:
+        return f"It would fit {' or '.join(fits)}: the three files are not of one panel"
+    return "The file is cut short" if body < n_variants * _row_bytes(n_samples) else "The file is too long"

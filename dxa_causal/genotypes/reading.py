@@ -15,10 +15,15 @@ _FAM = ("family", "person", "father", "mother", "sex", "phenotype")
 
 
 def plain_chromosome(column: pl.Expr) -> pl.Expr:
-    """Chromosome as text without "chr", X, Y, XY and MT in letters."""
-    text = column.cast(pl.String).str.strip_chars()
-    bare = pl.when(text.str.to_lowercase().str.starts_with("chr")).then(text.str.slice(3)).otherwise(text)
-    return bare.str.to_uppercase().replace(CHROMOSOME_NAMES)
+    """Chromosome as text: as `builds.chromosome_name` spells it, for a whole column."""
+    bare = column.cast(pl.String).str.strip_chars().str.to_uppercase().str.strip_prefix("CHR")
+    short = bare.str.strip_suffix(".0")  # numbers that pandas keeps as floats, beside a missing one
+    return (
+        pl.when(short.str.contains("^0+$"))
+        .then(short)
+        .otherwise(short.str.strip_chars_start("0"))
+        .replace(CHROMOSOME_NAMES)
+    )
 
 
 def read_bim(path: Path) -> pl.DataFrame:

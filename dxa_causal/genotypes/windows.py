@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from dxa_causal._core.errors import OptionError, SummaryStatisticsError
+from dxa_causal._core.options import check_number
 from dxa_causal.genotypes.columns import frame_of, is_gwas, standard
 from dxa_causal.genotypes.reading import plain_chromosome
 
@@ -50,6 +51,8 @@ def cis_window(gwas: Any, chromosome: str | int, *, start: int, end: int, kb: fl
     name = str(pl.select(plain_chromosome(pl.lit(str(chromosome)))).item())
     if not _NAME.fullmatch(name):
         raise OptionError(f"chromosome={chromosome!r} is none; use 1 to 22, 'X', 'Y', 'XY' or 'MT'")
+    for argument, value in (("start", start), ("end", end), ("kb", kb)):
+        check_number(argument, value)
     if not 0 < start <= end:
         raise OptionError(
             f"start={start!r} and end={end!r} must be positions with start <= end; swap them for genes "

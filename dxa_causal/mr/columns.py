@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 
 from dxa_causal._core.errors import DxaCausalError, SummaryStatisticsError, nearest, shown
-from dxa_causal.genotypes.builds import CHROMOSOME_NAMES
+from dxa_causal.genotypes.builds import chromosome_name
 from dxa_causal.genotypes.columns import SPELLINGS
 from dxa_causal.mr.reading.gwas import GWAS
 
@@ -20,7 +20,10 @@ AnySeries: TypeAlias = pd.Series | pl.Series
 # Spellings that a frame may use; files may use many more (`reading.formats`). Each is tried first with ".exposure" or
 # ".outcome" behind it (TwoSampleMR), then as it stands, upper or lower case alike; the first that is there counts.
 SYNONYMS: dict[str, tuple[str, ...]] = {
-    **{name: SPELLINGS[name] for name in ("variant", "chromosome", "position", "effect_allele", "other_allele")},
+    **{name: SPELLINGS[name] for name in ("variant", "chromosome", "position")},
+    # A1, REF and their like mean one allele in one format and the other in the next: only `read_gwas` takes them
+    "effect_allele": ("effect_allele",),
+    "other_allele": ("other_allele",),
     "beta": ("beta", "odds_ratio"),
     "se": ("se", "standard_error"),
     "eaf": ("eaf", "effect_allele_frequency"),
@@ -85,6 +88,14 @@ def read_side(data: Any, side: Side) -> tuple[pl.DataFrame, str]:
         ("p_value", "a p-value", "call -log10 p neg_log_10_p_value"),
     ):
         _refuse_outside(columns[field], f"{side}: column {found[field]!r}", what, advice, frame)
+    few = columns["n"].dtype != pl.Null and (columns["n"] <= 0).fill_null(False)
+    if isinstance(few, pl.Series) and few.any():
+        i = few.arg_max() or 0
+        row = frame.index[i] if isinstance(frame, pd.DataFrame) else i
+        raise SummaryStatisticsError(
+            f"{side}: column {found['n']!r} must hold sample sizes above 0, or be empty where they are not known; "
+            f"{int(few.sum())} values are not, first {columns['n'][i]:g} in row {shown(row)}"
+        )
     return pl.DataFrame({field: column.rechunk() for field, column in columns.items()}), trait
 
 
@@ -230,16 +241,10 @@ def _categories(text: pl.Series, *, chromosome: bool) -> pl.Series:
     known = text.unique().drop_nulls().cast(pl.String)
     clean = _clean(known).str.to_uppercase()
     if chromosome:
-        clean = pl.Series([None if name is None else _chromosome(name) for name in clean], dtype=pl.String)
+        clean = pl.Series([None if name is None else chromosome_name(name) for name in clean], dtype=pl.String)
     if not clean.equals(known):
         text = text.cast(pl.String).replace_strict(known, clean, return_dtype=pl.String)
     return text.cast(pl.Categorical)
-
-
-def _chromosome(name: str) -> str:
-    """Bring "CHR1", "01", "1.0" and "23" to "1", "1", "1" and "X"."""
-    short = name.removeprefix("CHR").removesuffix(".0").lstrip("0") or name
-    return CHROMOSOME_NAMES.get(short, short)
 
 
 def _refuse_outside(values: pl.Series, column: str, what: str, advice: str, frame: AnyFrame) -> None:

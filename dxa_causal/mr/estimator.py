@@ -88,10 +88,10 @@ def has_random_effects(h: Harmonised, model: Model) -> bool:
     return h.n_variants >= RANDOM_FROM if model == "default" else model == "random"
 
 
-def check_psi(psi: float) -> None:
+def check_psi(psi: float, name: str = "psi") -> None:
     """Refuse a correlation of the two effects' errors outside (-1, 1)."""
     if not -1 < psi < 1:
-        raise OptionError(f"psi={psi!r} must lie between -1 and 1: the correlation of the errors of the two effects")
+        raise OptionError(f"{name}={psi!r} must lie between -1 and 1: the correlation of the errors of the two effects")
 
 
 def check_harmonised(h: object) -> None:

@@ -176,10 +176,11 @@ def _level(table: pd.DataFrame) -> str:
 
 
 def _texts(estimate: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[str]:
-    return [
-        f"{_three(e)} ({_three(a)} to {_three(b)})" if np.isfinite(e) else "not estimated"
-        for e, a, b in zip(estimate, low, high, strict=True)
+    limits = [
+        f" ({_three(a)} to {_three(b)})" if not np.isnan([a, b]).any() else " (no limits)"
+        for a, b in zip(low, high, strict=True)
     ]
+    return [_three(e) + text if np.isfinite(e) else "not estimated" for e, text in zip(estimate, limits, strict=True)]
 
 
 def _three(value: float) -> str:

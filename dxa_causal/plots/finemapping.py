@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,11 +10,15 @@ import numpy as np
 from dxa_causal.plots.style import COLOURS, GREY, new_axes, strip
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
     import pandas as pd
     from matplotlib.axes import Axes
 
     FloatArray = npt.NDArray[np.float64]
+
+_NAMED = 8
 
 
 def inclusion_plot(
@@ -24,6 +29,7 @@ def inclusion_plot(
     ax: Axes | None = None,
     trait: str = "trait",
     legend: str = "Credible set",
+    names: Sequence[str] | None = None,
 ) -> Axes:
     """Draw the posterior probability of each variant to be causal, credible sets in colour.
 
@@ -38,6 +44,8 @@ def inclusion_plot(
     trait : str
     legend : str
         What the sets are.
+    names : (m,) sequence of str, optional
+        Of the variants; the likeliest (above one half, at most eight) are named.
 
     Returns
     -------
@@ -52,7 +60,15 @@ def inclusion_plot(
         ax.legend(title=legend, frameon=False, fontsize=8)
     ax.set_ylim(0.0, 1.05)
     ax.set_xlabel("Variant" if position is None else "Position (Mb)")
-    ax.set_ylabel(f"Probability to be causal for {trait}")
+    ax.set_ylabel(textwrap.fill(f"Probability to be causal, {trait}", width=36))
+    likely = np.argsort(-probability, kind="stable")[:_NAMED]
+    shown = [] if names is None else [(str(names[i]), i) for i in likely[probability[likely] > 0.5]]
+    for name, i in shown:
+        side = "right" if x[i] > 0.5 * (x[0] + x[-1]) else "left"
+        ax.annotate(
+            name, (x[i], probability[i]), xytext=(-5 if side == "right" else 5, 0), textcoords="offset points",
+            fontsize=7, va="center", ha=side,
+        )  # fmt: skip
     strip(ax)
     return ax
 
@@ -63,7 +79,7 @@ def sensitivity_plot(table: pd.DataFrame, chosen: float, ax: Axes | None = None)
     Parameters
     ----------
     table : DataFrame
-        p12, PP.H0 to PP.H4 and passes (whether the rule holds).
+        p12, PP.H0 to PP.H4 and passes (whether H4 is above one half).
     chosen : float
         The prior used, marked by a line.
     ax : Axes, optional
@@ -79,7 +95,7 @@ def sensitivity_plot(table: pd.DataFrame, chosen: float, ax: Axes | None = None)
     ax.axvline(chosen, color=GREY, linestyle="--", linewidth=0.9)
     ax.set_xscale("log")
     ax.set_ylim(0.0, 1.0)
-    ax.set_xlabel("Prior probability p12 that a variant is causal for both (shaded: rule holds)")
+    ax.set_xlabel("Prior probability p12 that a variant is causal for both (shaded: H4 above 0.5)")
     ax.set_ylabel("Posterior probability")
     strip(ax)
     ax.legend(frameon=False, fontsize=8)
@@ -168,5 +184,5 @@ def ratio_plot(effects: pd.DataFrame, slope: float, ax: Axes | None = None) -> A
     ax.set_xlabel("Effect on expression (bars: 95% limits)")
     ax.set_ylabel("Effect on the trait")
     strip(ax)
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return ax

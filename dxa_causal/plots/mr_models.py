@@ -72,7 +72,12 @@ def inclusion_plot(table: pd.DataFrame, prior: float, ax: Axes | None = None) ->
 
 
 def strata_plot(
-    table: pd.DataFrame, ax: Axes | None = None, *, exposure: str = "exposure", outcome: str = "outcome"
+    table: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    exposure: str = "exposure",
+    outcome: str = "outcome",
+    effect: str = "Effect",
 ) -> Axes:
     """Draw effects in strata of the exposure against its mean there.
 
@@ -83,6 +88,8 @@ def strata_plot(
     ax : Axes, optional
     exposure, outcome : str
         Names for the axes.
+    effect : str
+        What the estimates are.
 
     Returns
     -------
@@ -94,6 +101,6 @@ def strata_plot(
     ax.errorbar(x, y, yerr=bars, fmt="o", color=COLOURS[0], markersize=4, elinewidth=1.0)
     ax.axhline(0.0, color=GREY, linewidth=0.8, zorder=0)
     ax.set_xlabel(textwrap.fill(f"Mean {exposure} in the stratum", width=64))
-    ax.set_ylabel(textwrap.fill(f"Effect of {exposure} on {outcome} (bars: 95% limits)", width=46))
+    ax.set_ylabel(textwrap.fill(f"{effect} of {exposure} on {outcome} (bars: 95% limits)", width=46))
     strip(ax)
     return ax

@@ -345,7 +345,7 @@ class Clump(Table):
     """Clumping of the exposure's variants by a panel (prefix of bed, bim, fam): `genotypes.clump`."""
 
     panel: Path
-    r2: float = Field(default=0.001, gt=0, le=1)
+    r2: float = Field(default=0.001, ge=0, lt=1)
     kb: float = Field(default=10_000, gt=0)
     p1: float = Field(default=5e-8, gt=0, le=1)
     exclude_hla: StrictBool = False

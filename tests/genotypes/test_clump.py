@@ -281,3 +281,41 @@ def test_refusals(alike):
     ):
         with pytest.raises(OptionError, match=match):
             genotypes.clump(gwas, panel, **options)
+
+
+@pytest.mark.parametrize("names", [[1.0, 1.0, np.nan], ["01", "01", "01"], ["chr1", "Chr01", "1"]])
+def test_chromosomes_by_any_spelling(panel_of, drawn, names):
+    panel = panel_of(drawn(50, 3))
+    gwas = pd.DataFrame(
+        {
+            "variant": ["x0", "x1", "x2"], "chromosome": names, "position": [1000, 2000, 3000], "effect_allele": "A",
+            "other_allele": "G", "p_value": [1e-9, 1e-10, 1e-11],
+        }
+    )  # fmt: skip
+    there = pd.notna(gwas["chromosome"])
+    assert (genotypes.clump(gwas, panel).fates()["fate"] != "not in the panel").tolist() == there.tolist()
+    assert len(genotypes.cis_window(gwas, 1, start=1, end=10_000)) == there.sum()
+
+
+def test_a_bim_file_of_chromosome_01(panel_of, drawn):
+    panel = panel_of(drawn(50, 3), chromosome=["01", "01", "23"])
+    assert panel.variants["chromosome"].to_list() == ["1", "1", "X"]
+
+
+def test_insertions_and_deletions_by_letter_and_blanks_around_alleles(panel_of, drawn):
+    panel = panel_of(drawn(50, 3), alleles=[("AC", "A"), ("T", "TGG"), ("A", "G")])
+    wanted = pd.DataFrame(
+        {"variant": ["rs0", "rs1", "rs2"], "effect_allele": ["D", "D", " g "], "other_allele": ["I", "I", "a"]}
+    )
+    found = genotypes.match(panel, wanted)
+    assert found["reason"].tolist() == ["", "", ""]
+    assert found["turned"].tolist() == [True, False, True]
+
+
+def test_alleles_that_never_agree_are_refused(panel_of, drawn):
+    panel = panel_of(drawn(50, 2))
+    gwas = pd.DataFrame({"variant": ["rs0", "rs1"], "A1": ["A", "T"], "A2": ["C", "A"], "p_value": [1e-9, 1e-10]})
+    with pytest.raises(
+        SummaryStatisticsError, match="of 2 variants .* none has the alleles .* first 'rs0' with 'A'/'C'"
+    ):
+        genotypes.clump(gwas, panel)

@@ -211,7 +211,11 @@ def test_what_is_left_out_is_counted():
         (lambda d: d.assign(se=[0.05, 0.05, 0.0, 0.05, 0.05]), "se must be greater than 0; 1 variants .* 'rs2'"),
         (lambda d: d.assign(beta=["0,1"] + ["0.1"] * 4), "must hold numbers; 1 values are not, first '0,1' in row 0"),
         (lambda d: d.assign(variant=[f"17:{i}" for i in range(5)]), "no variant is in all of the traits"),
-        (lambda d: d.assign(se=np.nan), "needs beta and se, or p_value, n and eaf"),
+        (lambda d: d.assign(se=np.nan), "column 'se' has no value in any row"),
+        (lambda d: d.assign(se=np.nan, p_value=0.1, eaf=0.3), "column 'se' has no value in any row"),
+        (lambda d: d.drop(columns="se"), "needs beta and se, or p_value, n and eaf"),
+        (lambda d: d.iloc[:0], "d1: no rows"),
+        (lambda d: d.set_axis(["variant", *d.columns[1:-1], "variant"], axis=1), "'variant' is there more than once"),
         (
             lambda d: d.assign(se=[0.1, *[np.nan] * 4], beta=[np.nan, *[0.1] * 4]),
             "no row has values in all of 'beta', 'se'",
@@ -219,7 +223,8 @@ def test_what_is_left_out_is_counted():
         (lambda d: {"variant": ["a", "b"], "beta": [1.0]}, "d1: "),
         (lambda d: d.drop(columns=["type", "se"]).assign(p_value=0.1, eaf=0.3), "d1: its type is not given"),
         (lambda d: d.drop(columns="se").assign(p_value=0.1, eaf=0.3, type="cc", n_cases=9000), "n_cases / n is 1.8"),
-        (lambda d: d.assign(eaf=[0.1, 0.2, 0.0, 0.3, 0.4]), "monomorphic"),
+        (lambda d: d.drop(columns="se").assign(p_value=0.1, eaf=[0.1, 0.2, 0.0, 0.3, 0.4]), "monomorphic"),
+        (lambda d: d.assign(eaf=[0.1, 0.2, 1.2, 0.3, 0.4]), "eaf must be between 0 and 1"),
         (lambda d: d.drop(columns="se").assign(p_value=[0.1, 0, 1, 1, 1], eaf=0.3), "underflows to 0"),
         (lambda d: d.drop(columns="se").assign(p_value=0.1, eaf=0.3, type="cc"), "share of cases"),
         (lambda d: d.assign(sdY=-1.0), "sd must be greater than 0"),
@@ -404,3 +409,47 @@ def test_many_traits_refusals():
     with pytest.raises(SummaryStatisticsError, match="grip: its type"):
         hyprcoloc({"bmd": d, "grip": d.drop(columns="type")})
     assert isinstance(hyprcoloc([d, d.iloc[:1]]), NotApplicable)
+
+
+def strongest():
+    return pd.DataFrame(
+        {
+            "variant": ["rs0", "rs1", "rs2"], "beta": [0.5, 0.01, 0.02], "se": 0.01, "p_value": [0.0, 0.3, 0.05],
+            "eaf": [0.0, 0.2, 0.3], "type": "quant", "sdY": 1.0, "n": 1000,
+        }
+    )  # fmt: skip
+
+
+def test_p_values_and_frequencies_are_not_looked_at_where_effects_are_given():
+    d = strongest()
+    wanted = mr.finemap_abf(d.drop(columns=["p_value", "eaf"])).tidy()
+    pd.testing.assert_frame_equal(mr.finemap_abf(d).tidy(), wanted)
+    estimated = mr.locus_data(d.drop(columns="sdY"))
+    assert estimated.sd == pytest.approx(mr.locus_data(d.iloc[1:].drop(columns="sdY")).sd)
+    assert np.isnan(estimated.eaf[0])
+
+
+@pytest.mark.parametrize(
+    "names", [("A1", "A2"), ("ea", "oa"), ("ALT", "REF"), ("effect_allele.exposure", "other_allele.exposure")]
+)
+def test_alleles_by_any_spelling(names):
+    d = strongest().assign(**dict(zip(names, ("A", "G"), strict=True)))
+    trait = mr.locus_data(d)
+    assert (trait.effect_allele[0], trait.other_allele[0]) == ("A", "G")
+    ours = strongest().assign(effect_allele="G", other_allele="A", beta=-strongest()["beta"])
+    assert mr.smr(d, ours).estimate == pytest.approx(1.0)
+
+
+def test_minor_allele_frequencies_do_not_tell_strands():
+    d = strongest().assign(effect_allele="A", other_allele="T").drop(columns="eaf")
+    turned = d.assign(effect_allele="T", other_allele="A", beta=-d["beta"])
+    with pytest.raises(SummaryStatisticsError, match="agree for none"):
+        mr.smr(d.assign(maf=0.2), turned.assign(maf=0.2))  # all palindromic
+    assert mr.smr(d.assign(eaf=0.2), turned.assign(eaf=0.8)).estimate == pytest.approx(1.0)
+    known = mr.locus_data(d.drop(columns="sdY").assign(maf=0.2))
+    assert known.sd == pytest.approx(mr.locus_data(d.drop(columns="sdY").assign(eaf=0.8)).sd)
+
+
+def test_effects_from_p_values_are_noted():
+    d = strongest().drop(columns="se").assign(p_value=[1e-20, 0.3, 0.05], eaf=0.3)
+    assert "from p-values" in str(mr.smr(d, d))

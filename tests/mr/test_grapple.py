@@ -189,6 +189,8 @@ def test_refusals(two, bmi_chd):
             grapple(two, correlation=correlation)
     with pytest.raises(SummaryStatisticsError, match="correlation must hold correlations"):
         grapple(bmi_chd, correlation=1.5)
+    with pytest.raises(OptionError, match="strictly between"):
+        grapple(bmi_chd, correlation=1.0)
     with pytest.raises(OptionError, match="loss='l1'"):
         grapple(two, loss="l1")
     with pytest.raises(SummaryStatisticsError, match="not DataFrame"):

@@ -335,3 +335,12 @@ def test_a_million_variants():
     assert h.counts["n_both"] == n
     np.testing.assert_array_equal(h.beta_exposure, h.beta_outcome)
     assert_reconciles(h)
+
+
+@pytest.mark.parametrize("n", [-5, 0])
+def test_sample_sizes_are_positive(n):
+    frame = pd.DataFrame(
+        {"variant": ["rs1", "rs2"], "effect_allele": "A", "other_allele": "G", "beta": 0.1, "se": 0.01, "n": [100, n]}
+    )
+    with pytest.raises(SummaryStatisticsError, match=rf"outcome: column 'n' .* above 0.*first {n} in row 1"):
+        mr.harmonise(frame.drop(columns="n"), frame)

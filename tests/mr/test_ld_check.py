@@ -138,3 +138,11 @@ def test_refusals():
     with pytest.raises(SummaryStatisticsError, match="p-values have no sign"):
         ld_check({"variant": list("abcd"), "p": 0.1, "n": 100, "eaf": 0.2, "type": "quant"}, r)
     assert isinstance(ld_check([1.0, 0.0], correlations(2)), NotApplicable)
+
+
+def test_r_squared_is_suspected():
+    rng = np.random.default_rng(3)
+    r = np.corrcoef(rng.standard_normal((60, 40)).T)
+    z = rng.multivariate_normal(np.zeros(40), r)
+    assert "is this r squared" in str(ld_check(z, r**2))
+    assert "is this r squared" not in str(ld_check(z, r))

@@ -11,6 +11,7 @@ import pytest
 
 from dxa_causal import mr
 from dxa_causal._core.errors import OptionError, SummaryStatisticsError
+from dxa_causal._core.warnings import SummaryStatisticsWarning
 from dxa_causal.mr._kernels import ldsc as kernel
 from dxa_causal.mr.sample_overlap.ldsc import overlap
 from dxa_causal.mr.sample_overlap.ldscores import read_ldscores
@@ -255,3 +256,26 @@ def test_refusals(tmp_path):
         overlap(a, b, ldscores=table, n_reference=M, n_blocks=100).shared_sample(0)
     with pytest.raises(SummaryStatisticsError, match="harmonised already"):
         overlap(mr.harmonise(a.assign(beta=1, se=1), b), b, ldscores=table, n_reference=M)
+
+
+def test_what_has_no_regression():
+    exposure, outcome, scores = frames()
+    large = exposure.assign(z=exposure["z"] + 100.0)
+    found = overlap(large, outcome, ldscores=scores, n_reference=M)
+    assert isinstance(found, NotApplicable)
+    assert "0 variants with chi-squares below two_step=30" in found.reason
+    alike = overlap(exposure, outcome, ldscores=scores.assign(L2=3.0), n_reference=M)
+    assert isinstance(alike, NotApplicable)
+    assert "all 3" in alike.reason
+    with pytest.raises(SummaryStatisticsError, match=r"no variant is left of 4000 in both files: .*alleles"), \
+         pytest.warns(SummaryStatisticsWarning):  # fmt: skip
+        overlap(exposure, outcome.assign(effect_allele="T"), ldscores=scores, n_reference=M)
+    weight = np.where(np.arange(len(scores)) == 3, np.nan, 1.0)
+    with pytest.raises(SummaryStatisticsError, match="column 'weight' must hold finite numbers"):
+        read_ldscores(scores.assign(weight=weight), n_reference=M)
+
+
+def test_a_lazy_frame_of_z_statistics():
+    exposure, outcome, scores = frames()
+    lazy = overlap(pl.LazyFrame(exposure), outcome, ldscores=scores, n_reference=M)
+    pd.testing.assert_frame_equal(lazy.tidy(), overlap(exposure, outcome, ldscores=scores, n_reference=M).tidy())

@@ -87,7 +87,9 @@ def test_what_does_not_match(h, options, said):
 def test_more_that_does_not_match(h):
     with pytest.raises(SummaryStatisticsError, match="rows and its columns differ"):
         h.with_ld(pd.DataFrame(R, index=NAMES, columns=NAMES[::-1]))
-    with pytest.raises(SummaryStatisticsError, match="not r squared"):
+    with pytest.raises(
+        SummaryStatisticsError, match="1 on the diagonal; 3 of its values are not so, first 2 .'rs1' and 'rs1'"
+    ):
         h.with_ld(2 * R, variants=NAMES)
     with pytest.raises(OptionError, match="ridge=-1"):
         h.with_ld(R, variants=NAMES, ridge=-1)

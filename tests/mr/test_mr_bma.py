@@ -204,3 +204,16 @@ def test_refusals():
     )  # fmt: skip
     with pytest.raises(SummaryStatisticsError, match="independent"):
         bma(correlated)
+
+
+def test_exposures_that_are_combinations_and_an_outcome_without_effects():
+    mh = drawn()
+    x, se = mh.beta_exposures.copy(), mh.se_exposures
+    x[:, 1] = 2 * x[:, 0]
+    twins = MH.from_arrays(beta_exposures=x, se_exposures=se, beta_outcome=mh.beta_outcome, se_outcome=mh.se_outcome)
+    assert "linear combinations" in bma(twins, prior="g", sigma=3.0).reason
+    assert bma(twins).inclusion.sum() > 0  # the independence prior is proper
+    nothing = MH.from_arrays(
+        beta_exposures=mh.beta_exposures, se_exposures=se, beta_outcome=0 * mh.beta_outcome, se_outcome=mh.se_outcome
+    )
+    assert "all zero" in bma(nothing).reason

@@ -184,3 +184,18 @@ def test_refusals(people):
         nonlinear("y ~ 1", people.assign(z=1.0), **options)
     with pytest.raises(OutcomeError, match="numbers"):
         nonlinear("y ~ 1", people.assign(y="a"), **options)
+
+
+def test_strata_without_cases_say_so():
+    rng = np.random.default_rng(2)
+    z = rng.standard_normal(2000)
+    x = z + rng.standard_normal(2000)
+    people = pd.DataFrame({"z": z, "x": x, "d": ((x > 1.5) & (rng.random(2000) < 0.5)).astype(int)})
+    fit = nonlinear("d ~ 1", people, exposure="x", instrument="z", n_strata=5, family="logistic")
+    table = fit.tidy()
+    assert table["reason"].iloc[0].startswith("no cases")
+    assert table["reason"].iloc[-1] == ""
+    assert "Log odds ratio" in fit.plot().get_ylabel()
+    none = nonlinear("d ~ 1", people.assign(d=0), exposure="x", instrument="z", n_strata=5, family="logistic")
+    with pytest.raises(OptionError, match="no stratum has an effect"):
+        none.curve()

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from dxa_causal import mr
-from dxa_causal._core.errors import OptionError, SummaryStatisticsError
+from dxa_causal._core.errors import DxaCausalError, OptionError, SummaryStatisticsError
 from dxa_causal.mr._kernels.pair_medians import medians, philox
 from dxa_causal.mr.scanning.scan import scan
 
@@ -252,3 +252,66 @@ def _environment():
     from pathlib import Path
 
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def test_pairs_without_a_variant_are_said():
+    exposures, outcome = small()
+    r = mr.scan(exposures, {"x": outcome.assign(variant="zz" + outcome["variant"])}, ["ivw", "egger"])
+    assert r.tidy().empty
+    assert r.heterogeneity().empty
+    assert r.not_applicable["reason"].eq("no variant left: see counts").all()
+    assert len(r.not_applicable) == 2 * len(r.exposures)
+    assert f"{r.nobs} pairs without an estimate" in str(r)
+    assert r.plot() is not None
+    assert r.heatmap() is not None
+    some = mr.scan(exposures, {"x": outcome.iloc[:2]}, "ivw")
+    assert set(some.tidy()["exposure"]) | set(some.not_applicable["exposure"]) == set(some.exposures)
+
+
+def small():
+    alleles = {"effect_allele": "A", "other_allele": "G", "se": 0.01}
+    exposures = pd.DataFrame(
+        {"exposure": ["SOST", "SOST", "MSTN"], "variant": ["rs1", "rs2", "rs3"], "beta": [0.1, 0.2, 0.1], **alleles}
+    )
+    return exposures, pd.DataFrame({"variant": ["rs1", "rs2", "rs3"], "beta": [-0.05, -0.1, 0.0], **alleles})
+
+
+def test_studies_of_one_name_are_told_apart_by_their_id():
+    exposures, outcome = small()
+    one = mr.scan(exposures.assign(**{"id.exposure": ["a", "a", "b"]}), {"x": outcome}, "wald_ratio")
+    assert one.exposures == ("SOST", "MSTN")
+    two = mr.scan(exposures.assign(**{"id.exposure": ["a", "b", "c"]}), {"x": outcome}, "wald_ratio")
+    assert two.exposures == ("SOST (a)", "SOST (b)", "MSTN")
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path):
+    exposures, outcome = small()
+    wanted = mr.scan(exposures, {"x": outcome}, "ivw", seed=1, cache=tmp_path).tidy()
+    for name, damage in (("found", b"PAR1"), ("q", b""), ("counts", b"text")):
+        path = next(tmp_path.rglob(f"{name}.parquet"))
+        path.write_bytes(damage)
+        pd.testing.assert_frame_equal(mr.scan(exposures, {"x": outcome}, "ivw", seed=1, cache=tmp_path).tidy(), wanted)
+    next(tmp_path.rglob("reasons.parquet")).unlink()
+    pd.testing.assert_frame_equal(mr.scan(exposures, {"x": outcome}, "ivw", seed=1, cache=tmp_path).tidy(), wanted)
+
+
+def test_names_that_are_numbers():
+    exposures, outcome = small()
+    r = mr.scan({1: exposures.iloc[:2].drop(columns="exposure")}, {2: outcome}, ["ivw"])
+    assert r.pair(1, 2).n_variants == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"methods": []}, "methods is empty"),
+        ({"client": "x"}, "must be a distributed.Client, not str"),
+        ({"cache": __file__}, "is a file; a folder is needed"),
+        ({"exposures": small()[0].iloc[:0]}, "no rows"),
+        ({"exposures": {"MSTN": small()[0].drop(columns="exposure").assign(n=-5)}}, "exposure 'MSTN': .* above 0"),
+    ],
+)
+def test_more_that_cannot_be_scanned(change, said):
+    exposures, outcome = small()
+    with pytest.raises(DxaCausalError, match=said):
+        mr.scan(**{"exposures": exposures, "outcomes": {"x": outcome}, "methods": ["ivw"], **change})

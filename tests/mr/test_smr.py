@@ -232,3 +232,28 @@ def test_rejection_is_said():
     fit = smr(*pair(np.random.default_rng(12), 15, 24), ld=LD)
     assert fit.heidi.p_value < 0.01
     assert "HEIDI rejects" in str(fit)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e-5, 1e3])
+def test_units_do_not_matter(scale):
+    rng = np.random.default_rng(8)
+    r = correlations(12, 0.9)
+    names = [f"rs{i}" for i in range(12)]
+    eqtl = pd.DataFrame({"variant": names, "beta": 0.6 * r[4], "se": 0.02})
+    noise = np.linalg.cholesky(r) @ rng.standard_normal(12)
+    gwas = pd.DataFrame({"variant": names, "beta": 0.1 * r[4] + 0.05 * r[8] + 0.01 * noise, "se": 0.01})
+    ld = pd.DataFrame(r, names, names)
+    plain = smr(eqtl, gwas, ld=ld)
+    scaled = smr(eqtl, gwas.assign(beta=gwas["beta"] * scale, se=gwas["se"] * scale), ld=ld)
+    assert plain.heidi.p_value < 0.05
+    assert scaled.heidi.statistic == pytest.approx(plain.heidi.statistic, rel=1e-3)  # the floor: SMR's in these units
+
+
+def test_variants_without_association_have_no_ratio_to_compare():
+    r = correlations(8, 0.9)
+    names = [f"rs{i}" for i in range(8)]
+    eqtl = pd.DataFrame({"variant": names, "beta": [0.5, *[0.002] * 7], "se": 0.02})
+    gwas = pd.DataFrame({"variant": names, "beta": 0.1, "se": 0.01})
+    found = smr(eqtl, gwas, ld=pd.DataFrame(r, names, names), p_heidi=1.0)
+    assert isinstance(found.heidi, NotApplicable)
+    assert "too weakly associated" in found.heidi.reason

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from dxa_causal._core.errors import OptionError, SummaryStatisticsError
-from dxa_causal._core.warnings import ConvergenceWarning
+from dxa_causal._core.warnings import ConvergenceWarning, DxaCausalWarning
 from dxa_causal.mr._kernels import susie_rss as kernel
 from dxa_causal.mr.locus.coloc import coloc_abf
 from dxa_causal.mr.locus.coloc_susie import coloc_susie
@@ -333,10 +333,12 @@ def test_bad_input_is_named(d, ld, message):
 
 
 def test_ridge_makes_linkage_usable():
-    r = np.where(np.eye(5), 1, -0.3)
-    with pytest.raises(SummaryStatisticsError, match=r"ridge=0\.4"):
+    r = np.where(np.eye(5), 1, -0.26)
+    with pytest.raises(SummaryStatisticsError, match=r"-0\.04.*ridge=0\.08"):
         susie(region(np.ones(5)), ld=r)
-    susie(region(np.ones(5)), ld=r, ridge=0.4)
+    susie(region(np.ones(5)), ld=r, ridge=0.08)
+    with pytest.raises(SummaryStatisticsError, match="a ridge would hide it"):
+        susie(region(np.ones(5)), ld=np.where(np.eye(5), 1, -0.3))
     with pytest.raises(OptionError, match="ridge=-1"):
         susie(region(np.ones(5)), ld=r, ridge=-1)
 
@@ -398,3 +400,37 @@ def test_sets_differ():
     assert isinstance(fit.plot(), matplotlib.axes.Axes)
     labels = fit.variants().set_index("variant")["set"]
     assert set(labels) == {"", *(s.name for s in fit.sets)}
+
+
+def test_an_array_is_in_the_order_of_the_first_trait():
+    r = correlations(30)
+    d = region(drawn(np.random.default_rng(3), r, [7], 9.0))
+    shuffled = d.sample(frac=1, random_state=1)
+    both = coloc_susie(d, shuffled, ld=r).tidy()
+    pd.testing.assert_frame_equal(both, coloc_susie(d, d, ld=r).tidy())
+    assert "effect alleles not given in both" in str(coloc_susie(d, shuffled, ld=r))
+
+
+@pytest.mark.parametrize("how", ["signs", "order"])
+def test_linkage_of_something_else_is_warned_of(how):
+    rng = np.random.default_rng(11)
+    r = correlations(80, 0.95)
+    d = region(drawn(rng, r, [20, 50], 9.0))
+    assert not susie(d, ld=r).linkage
+    if how == "signs":
+        sign = np.where(rng.random(80) < 0.3, -1, 1)
+        wrong = r * sign[:, None] * sign
+    else:
+        order = rng.permutation(80)
+        wrong = r[np.ix_(order, order)]
+    with pytest.warns(DxaCausalWarning) as caught:
+        fit = susie(d, ld=wrong)
+    assert any("do not fine-map with it" in str(w.message) for w in caught)
+    assert "do not fine-map with it" in str(fit)
+
+
+def test_rows_and_columns_in_other_orders_are_the_same_table():
+    r, names = correlations(20), [f"rs{i}" for i in range(20)]
+    d = region(drawn(np.random.default_rng(1), r, [5]))
+    frame = pd.DataFrame(r, names, names)
+    np.testing.assert_allclose(susie(d, ld=frame[names[::-1]]).pip, susie(d, ld=frame).pip)

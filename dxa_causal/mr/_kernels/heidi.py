@@ -12,7 +12,9 @@ from dxa_causal.mr._kernels.quadratic_form import upper_tail
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 
-_FLOOR = 1e-8  # added to the variance of a difference, which linkage near 1 drives to 0
+# Added to the variance of a difference, which linkage near 1 drives to 0: 1e-8 as in the program SMR, but never more
+# than a ten-thousandth of the variance of the top variant's ratio, so that the test does not depend on units.
+_FLOOR, _SHARE = 1e-8, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,17 @@ def ratio_covariance(bx: FloatArray, sx: FloatArray, by: FloatArray, sy: FloatAr
     return np.asarray(r * np.outer(noise, noise) + products * (r / zz - 1.0 / zz**2))
 
 
-def heidi(bx: FloatArray, sx: FloatArray, by: FloatArray, sy: FloatArray, r: FloatArray, top: int) -> Heidi:
-    """Test whether all ratios equal that of the variant `top`."""
+def heidi(bx: FloatArray, sx: FloatArray, by: FloatArray, sy: FloatArray, r: FloatArray, top: int) -> Heidi | None:
+    """Test whether all ratios equal that of the variant `top`; None where a difference has no positive variance."""
     ratio = by / bx
     cov = ratio_covariance(bx, sx, by, sy, r)
     others = np.delete(np.arange(bx.size), top)
     difference = ratio[others] - ratio[top]
     c = cov[others, top]
     spread = cov[np.ix_(others, others)] + cov[top, top] - c[:, None] - c[None, :]
-    spread = 0.5 * (spread + spread.T) + _FLOOR * np.eye(others.size)
+    spread = 0.5 * (spread + spread.T) + min(_FLOOR, _SHARE * cov[top, top]) * np.eye(others.size)
+    if not (np.diag(spread) > 0.0).all():
+        return None
     sd = np.sqrt(np.diag(spread))
     statistic = float(np.sum((difference / sd) ** 2))
     weights = np.linalg.eigvalsh(spread / np.outer(sd, sd))

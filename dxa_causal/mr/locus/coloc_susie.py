@@ -13,7 +13,7 @@ from dxa_causal._core.errors import SummaryStatisticsError
 from dxa_causal.mr._kernels.bayes_factors import hypotheses, log_sum, sums
 from dxa_causal.mr.locus.coloc import HYPOTHESES, pair_notes
 from dxa_causal.mr.locus.linkage import named_ld
-from dxa_causal.mr.locus.matching import check_prior, turned_to
+from dxa_causal.mr.locus.matching import NO_ALLELES, check_prior, turned_to
 from dxa_causal.mr.locus.susie import susie
 from dxa_causal.mr.locus.susie_result import SusieResult
 from dxa_causal.mr.locus.trait import locus_data
@@ -121,7 +121,8 @@ def coloc_susie(
     d1, d2 : frame, dict of columns, LocusTrait or SusieResult
         variant, beta, se, n; or what :func:`dxa_causal.mr.susie` returned.
     ld : array_like or DataFrame
-        Correlations, as for :func:`dxa_causal.mr.susie`; not needed for a SusieResult.
+        Correlations, as for :func:`dxa_causal.mr.susie`; not needed for a SusieResult. An array without names is in
+        the order of `d1`, whatever the order of `d2`.
     ld2 : array_like or DataFrame, optional
         Those of the second trait where they differ (another ancestry).
     ld_alleles : mapping or Series of str, optional
@@ -175,7 +176,7 @@ def coloc_susie(
         if r is None:
             raise SummaryStatisticsError(f"{name}: ld is missing; give correlations, or a result of mr.susie")
         trait = locus_data(d, name=name)
-        r = named_ld(r, trait.variant)
+        r = named_ld(r, fits[0].trait.variant if fits and ld2 is None else trait.variant)
         trait = turned_to(fits[0].trait, trait) if fits else trait
         one = susie(trait, ld=r, ld_alleles=ld_alleles, n_effects=n_effects, coverage=coverage, ridge=ridge)
         if isinstance(one, NotApplicable):
@@ -217,6 +218,12 @@ def _every_pair(
     variant = first.variant[rows[0]]
     variant.flags.writeable = False
     notes = list(pair_notes(first.trait, second.trait, m))
+    if first.trait.effect_allele is None or second.trait.effect_allele is None:
+        notes.append(NO_ALLELES)
+    notes += [f"{fit.trait.name}: {fit.linkage}" for fit in (first, second) if fit.linkage]
+    for fit in (first, second):
+        if fit.nobs < fit.trait.n_variants:
+            notes.append(f"{fit.trait.n_variants - fit.nobs} variants of {fit.trait.name} are not in ld")
     if left_out:
         notes.append(f"{left_out} pairs left out: the common variants hold less than half of a signal")
     return ColocSusieResult(

@@ -19,17 +19,20 @@ TextArray = npt.NDArray[np.object_]
 TraitType = Literal["quant", "cc"]
 
 _SPELLINGS: dict[str, tuple[str, ...]] = {
-    **{field: SYNONYMS[field] for field in ("variant", "position", "effect_allele", "other_allele", "se", "n")},
+    **{field: SYNONYMS[field] for field in ("variant", "position", "se", "n")},
+    **{field: SPELLINGS[field] for field in ("effect_allele", "other_allele")},
     "beta": ("beta",),
     "varbeta": ("varbeta",),
     "p_value": (*SPELLINGS["p_value"], "pvalues"),
-    "eaf": (*SYNONYMS["eaf"], "maf"),
+    "eaf": SYNONYMS["eaf"],
+    "maf": ("maf",),  # which allele is the rarer one it does not say: no help in aligning
     "type": ("type",),
     "sd": ("sdy", "sd_y", "sd"),
     "case_share": ("case_share", "s"),
     "n_cases": ("n_cases", "ncase", "ncases"),
 }
-NUMBERS = ("beta", "se", "varbeta", "p_value", "eaf", "n", "position", "sd", "case_share", "n_cases")
+NUMBERS = ("beta", "se", "varbeta", "p_value", "eaf", "maf", "n", "position", "sd", "case_share", "n_cases")
+_ENDINGS = ("", ".exposure", ".outcome")  # of TwoSampleMR
 
 
 def to_frame(data: Any, name: str) -> pd.DataFrame:
@@ -50,14 +53,21 @@ def to_frame(data: Any, name: str) -> pd.DataFrame:
 
 def find_columns(table: pd.DataFrame, name: str) -> dict[str, pd.Series]:
     """Find the columns, by our names; one without any value counts as not there."""
+    if not len(table):
+        raise SummaryStatisticsError(f"{name}: no rows")
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise SummaryStatisticsError(f"{name}: column {str(twice[0])!r} is there more than once")
     spelled = {str(c).lower(): c for c in reversed(list(table.columns))}
     found = {}
     for field, spellings in _SPELLINGS.items():
-        for spelling in spellings:
-            column = spelled.get(spelling.lower())
+        for spelling in (s.lower() + ending for ending in _ENDINGS for s in spellings):
+            column = spelled.get(spelling)
             if column is not None and table[column].notna().any():
                 found[field] = table[column]
                 break
+            if column is not None and field in ("se", "varbeta"):
+                found.setdefault("empty", table[column])
     if "variant" not in found:
         near = nearest("variant", table.columns)
         hint = f"; nearest: {', '.join(map(repr, near))}" if near else ""
@@ -92,14 +102,20 @@ def needed_columns(found: dict[str, pd.Series], use_p: bool, table: pd.DataFrame
     """Columns without which a row cannot be used."""
     if not use_p:
         return ["beta", "se" if "se" in found else "varbeta"]
-    lacking = [field for field in ("p_value", "n", "eaf") if field not in found]
+    if "beta" in found and "empty" in found:
+        raise SummaryStatisticsError(
+            f"{name}: column {str(found['empty'].name)!r} has no value in any row; without it effects would be taken "
+            f"from p-values, in standard deviations of the trait: leave the column out if that is wanted"
+        )
+    frequency = "eaf" if "eaf" in found else "maf"
+    lacking = ["eaf" if f == "maf" else f for f in ("p_value", "n", frequency) if f not in found]
     if lacking:
         raise SummaryStatisticsError(
             f"{name}: needs beta and se, or p_value, n and eaf; of the latter {', '.join(map(repr, lacking))} "
             f"{'is' if len(lacking) == 1 else 'are'} missing too. The frame has "
             f"{', '.join(repr(str(c)) for c in table.columns[:12])}"
         )
-    return ["p_value", "n", "eaf"]
+    return ["p_value", "n", frequency]
 
 
 def numbers(column: pd.Series, field: str, name: str) -> FloatArray:
@@ -145,14 +161,21 @@ def refuse_repeated(names: TextArray, name: str) -> None:
         )
 
 
-def refuse_impossible(values: dict[str, FloatArray], names: TextArray, name: str) -> None:
-    """Refuse values outside their range."""
+def refuse_impossible(values: dict[str, FloatArray], names: TextArray, name: str, *, use_p: bool) -> None:
+    """Refuse values outside their range; p-values and frequencies of 0 only where all hangs on them."""
+    open_range = "strictly between 0 and 1; a monomorphic variant tells nothing"
+    fraction = (lambda v: (v > 0.0) & (v < 1.0)) if use_p else (lambda v: (v >= 0.0) & (v <= 1.0))
     rules = (
         ("se", lambda v: (v > 0.0) & np.isfinite(v), "greater than 0"),
         ("varbeta", lambda v: (v > 0.0) & np.isfinite(v), "greater than 0"),
         ("beta", np.isfinite, "finite"),
-        ("p_value", lambda v: (v > 0.0) & (v <= 1.0), "in (0, 1]; where it underflows to 0 give beta and se"),
-        ("eaf", lambda v: (v > 0.0) & (v < 1.0), "strictly between 0 and 1; a monomorphic variant tells nothing"),
+        (
+            "p_value",
+            lambda v: (v > 0.0) & (v <= 1.0) | (not use_p),
+            "in (0, 1]; where it underflows to 0 give beta and se",
+        ),
+        ("eaf", fraction, open_range if use_p else "between 0 and 1"),
+        ("maf", fraction, open_range if use_p else "between 0 and 1"),
         ("n", lambda v: v > 2.0, "greater than 2"),
         ("sd", lambda v: v > 0.0, "greater than 0"),
         ("case_share", lambda v: (v > 0.0) & (v < 1.0), "strictly between 0 and 1"),

@@ -89,7 +89,9 @@ class FinemapResult(Result):
 
         position = self.trait.position if np.isfinite(self.trait.position).all() else None
         rows = smallest_set(self.pip / self.pip.sum(), 0.95)
-        return inclusion_plot(self.pip, position, sets={"95%": rows}, ax=ax, trait=self.trait.name)
+        return inclusion_plot(
+            self.pip, position, sets={"95%": rows}, ax=ax, trait=self.trait.name, names=list(self.trait.variant)
+        )
 
     def _notes(self) -> list[str]:
         lines = [f"{t}" for t in self.trait.notes]

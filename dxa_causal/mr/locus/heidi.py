@@ -56,6 +56,12 @@ def heidi_test(
         return NotApplicable(reason, method="HEIDI"), *alone
     bx, sx, by, sy = (e[use[chosen]] for e in effects)
     found = heidi(bx, sx, by, sy, r[np.ix_(chosen, chosen)], 0)
+    if found is None:
+        return NotApplicable(
+            "variants too weakly associated with expression: the variance of a difference of ratios would be negative; "
+            "a smaller p_heidi leaves them out",
+            method="HEIDI",
+        ), *alone
     test = HypothesisTest(
         statistic=found.statistic,
         df=None,
@@ -70,6 +76,8 @@ def _named(ld: Any, variant: npt.NDArray[np.object_], near: IntArray) -> Any:
     """Rows of an array without names for the variants near the top; a frame is matched by its names later."""
     if isinstance(ld, pd.DataFrame):
         return ld
+    if isinstance(ld, str):
+        raise SummaryStatisticsError(f"ld={ld!r} is text; read the matrix first, or take genotypes.ld(panel, variants)")
     array = np.asarray(ld, dtype=np.float64)
     if array.shape != (variant.size, variant.size):
         raise SummaryStatisticsError(

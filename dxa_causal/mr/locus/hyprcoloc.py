@@ -157,10 +157,10 @@ def hyprcoloc(
     With Bayes factors :math:`B_{ij}` of variant i for trait j of k, the full hypothesis weighs
     :math:`\pi_k \sum_i \prod_j B_{ij}`, :math:`\pi_k = p_1 \prod_{l=1}^{k-1} (1 - (1 - c)^l)`, c = `shared`.
     The regional probability compares it with none and with all traits but one; the alignment probability with all but
-    one whose causal variant is another, prior :math:`p_1 \pi_{k-1}`. A group whose product of
-    both is too small loses one trait, and is tried again; the traits left out form the next group. Only
-    the hypotheses nearest to the full one are counted, as in the R package (variant-specific priors,
-    reg.steps = 1): the product approximates the posterior probability. One causal variant per
+    one whose causal variant is another, prior :math:`p_1 \pi_{k-1}` (for two traits a quarter of it, as in the R
+    package). A group whose product of both is too small loses one trait, and is tried again; the traits left out form
+    the next group. Only the hypotheses nearest to the full one are counted, as in the R package (variant-specific
+    priors, reg.steps = 1): the product approximates the posterior probability. One causal variant per
     trait is assumed. Effects enter squared, so alleles need no alignment.
 
     References

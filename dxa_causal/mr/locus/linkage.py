@@ -14,6 +14,8 @@ from dxa_causal.genotypes.linkage import check_correlation, counts_other, refuse
 FloatArray = npt.NDArray[np.float64]
 TextArray = npt.NDArray[np.object_]
 
+_ROUNDING = 0.05  # negative eigenvalues beyond it do not come from rounding
+
 
 def matched_ld(
     ld: Any,
@@ -53,6 +55,8 @@ def matched_ld(
     """
     if not 0.0 <= ridge < np.inf:
         raise OptionError(f"ridge={ridge!r} must be zero or a positive number; 0.01 to 0.1 is usual")
+    if isinstance(ld, str):
+        raise SummaryStatisticsError(f"ld={ld!r} is text; read the matrix first, or take genotypes.ld(panel, variants)")
     if not isinstance(ld, pd.DataFrame):
         shape = np.shape(ld)
         if shape != (variant.size, variant.size):
@@ -61,8 +65,12 @@ def matched_ld(
                 f"is {shape}. Give a frame whose rows and columns are named by the variants"
             )
         kept = np.arange(variant.size)
-        return _finished(check_correlation(ld, variant.size), variant, name, kept, ridge, counted, alleles), kept
+        return _finished(
+            check_correlation(ld, variant.size, labels=variant), variant, name, kept, ridge, counted, alleles
+        ), kept
     rows, columns = ([str(v) for v in axis] for axis in (ld.index, ld.columns))
+    if sorted(rows) == sorted(columns):
+        ld, columns = ld[ld.columns[pd.Index(columns).get_indexer(rows)]] if rows != columns else ld, rows
     if rows != columns:
         if list(ld.index) != list(range(len(ld))) or len(rows) != len(columns):
             raise SummaryStatisticsError("ld: the names of its rows and its columns differ")
@@ -78,7 +86,9 @@ def matched_ld(
             f"{', '.join(map(repr, variant[:2]))}, ld has {', '.join(map(repr, rows[:2]))}"
         )
     whole = ld.to_numpy(dtype=np.float64)[np.ix_(place[kept], place[kept])]
-    return _finished(check_correlation(whole, kept.size), variant, name, kept, ridge, counted, alleles), kept
+    return _finished(
+        check_correlation(whole, kept.size, labels=variant[kept]), variant, name, kept, ridge, counted, alleles
+    ), kept
 
 
 def named_ld(ld: Any, variant: TextArray) -> Any:
@@ -116,6 +126,19 @@ def _finished(
     return r
 
 
+def _remedy(smallest: float) -> str:
+    if smallest < -_ROUNDING:
+        return (
+            "That is more than rounding: each pair taken from other people, where genotypes are missing (but for "
+            "genotypes.ld(..., missing='mean')), pieces of several matrices, or a mix of allele codings. mr.ld_check "
+            "shows which variants disagree; a ridge would hide it"
+        )
+    return (
+        f"Rounding or a matrix put together from pieces gives that; mr.ld_check shows which variants disagree, "
+        f"ridge={max(0.01, -2.0 * smallest):.2g} makes it usable"
+    )
+
+
 def require_semidefinite(r: FloatArray) -> None:
     """Refuse correlations with a negative eigenvalue beyond rounding.
 
@@ -130,8 +153,5 @@ def require_semidefinite(r: FloatArray) -> None:
             smallest = float(np.linalg.eigvalsh(r)[0])
             raise SummaryStatisticsError(
                 f"ld is not positive semidefinite: its smallest eigenvalue is {smallest:.3g}, which no correlations "
-                f"have. A panel of few people, a matrix put together from pieces or rounded, or a mix of allele "
-                f"codings gives that; mr.ld_check shows which variants disagree, "
-                f"ridge={max(0.01, -2.0 * smallest):.2g} makes "
-                f"it usable"
+                f"have. {_remedy(smallest)}"
             ) from None

@@ -18,6 +18,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 
 
+NO_ALLELES = "effect alleles not given in both: taken as equal"
+
+
 def common_variants(traits: Sequence[LocusTrait]) -> list[IntArray]:
     """Rows of each trait that all of them have, in the order of the first.
 
@@ -52,7 +55,7 @@ def aligned_variants(first: LocusTrait, second: LocusTrait) -> tuple[list[IntArr
     m = rows[0].size
     notes = [f"{m} variants in common; {first.name} has {first.n_variants}, {second.name} {second.n_variants}"]
     if first.effect_allele is None or second.effect_allele is None:
-        return rows, np.ones(m), (*notes, "effect alleles not given in both: taken as equal")
+        return rows, np.ones(m), (*notes, NO_ALLELES)
     sides = []
     for trait, r in ((first, rows[0]), (second, rows[1])):
         assert trait.effect_allele is not None

@@ -152,7 +152,9 @@ def smr(
     T is distributed as a sum of chi-square variables weighted by the eigenvalues of the
     correlations of d; its tail is integrated numerically along a contour through the saddle point
     to about ten digits (the program SMR takes the saddlepoint approximation of the
-    same tail, a few percent off). Choice of variants follows SMR, save for the order of pruning.
+    same tail, a few percent off). Choice of variants follows SMR, save for the order of pruning. SMR adds 1e-8 to
+    each variance in whatever units the ratio has; here it is never more than a ten-thousandth of the top
+    variant's, so that units do not matter.
 
     Estimates must come from different people. A small HEIDI p speaks against one causal variant
     for both; a large one does not prove it.
@@ -224,7 +226,7 @@ def smr(
             n_rows=first.n_rows,
             n_used=variant.size,
             missing=first.missing,
-            notes=notes,
+            notes=(*notes, *first.notes, *second.notes),
         ),
     )
 

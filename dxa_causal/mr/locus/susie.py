@@ -9,16 +9,21 @@ import numpy.typing as npt
 
 from dxa_causal._core.errors import OptionError, SummaryStatisticsError
 from dxa_causal._core.options import check_whole_number
-from dxa_causal._core.warnings import ConvergenceWarning, warn
+from dxa_causal._core.warnings import ConvergenceWarning, SummaryStatisticsWarning, warn
+from dxa_causal.mr._kernels.kriging import kriging
 from dxa_causal.mr._kernels.susie_rss import Fit, adjusted, fit, inclusion, smallest_set
 from dxa_causal.mr.locus.finemap import check_coverage
+from dxa_causal.mr.locus.ld_check import verdict
 from dxa_causal.mr.locus.linkage import matched_ld, require_semidefinite
 from dxa_causal.mr.locus.susie_result import NO_EFFECT, CredibleSet, SusieResult
-from dxa_causal.mr.locus.trait import locus_data
+from dxa_causal.mr.locus.trait import LocusTrait, locus_data
 from dxa_causal.results import NotApplicable, Provenance, read_only
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
+
+_MANY = 20  # variants
+_BEYOND = 10.0  # log Bayes factor of an effect over that of the strongest variant by itself
 
 
 def susie(
@@ -130,6 +135,7 @@ def susie(
     )
     if not found.converged:
         warn(f"{trait.name}: SuSiE did not converge in {max_iterations} iterations", ConvergenceWarning)
+    linkage = "" if estimate_residual_variance else _doubts(found, z, r, trait)
     sets, n_impure = _credible_sets(found, r, coverage, min_abs_r)
     active = found.prior_variance > NO_EFFECT
     variant = trait.variant[kept]
@@ -153,6 +159,7 @@ def susie(
         n_impure=n_impure,
         coverage=coverage,
         nobs=kept.size,
+        linkage=linkage,
         provenance=Provenance(
             call=f"mr.susie(d, ld=ld, n_effects={n_effects}, coverage={coverage!r}, min_abs_r={min_abs_r!r})",
             n_rows=trait.n_rows,
@@ -161,6 +168,20 @@ def susie(
             notes=(*((f"{lost} variants are not in ld",) if lost else ()), *trait.notes),
         ),
     )
+
+
+def _doubts(found: Fit, z: FloatArray, r: FloatArray, trait: LocusTrait) -> str:
+    """Check the linkage where a single effect is likelier than any variant alone could be, or nothing settles.
+
+    Of a few variants with strong effects the check says nothing: it takes the effects for inconsistency.
+    """
+    alone = 0.5 * float(np.max(adjusted(z, trait.n) ** 2))
+    if z.size < _MANY or (found.converged and float(found.log_bf.max()) <= alone + _BEYOND):
+        return ""
+    said = verdict(kriging(adjusted(z, trait.n), r).s)
+    if said:
+        warn(f"{trait.name}: {said} (mr.ld_check)", SummaryStatisticsWarning)
+    return said
 
 
 def _check_options(

@@ -81,6 +81,8 @@ class SusieResult(Result):
         Sets left out because their variants are less correlated than `min_abs_r`.
     coverage : float
     nobs : int
+    linkage : str
+        What speaks against the linkage, where the fit is suspicious; empty otherwise.
     """
 
     title: ClassVar[str] = "Fine-mapping by the sum of single effects (SuSiE)"
@@ -104,6 +106,7 @@ class SusieResult(Result):
     nobs: int
     provenance: Provenance
     estimand: str = "which variants are causal"
+    linkage: str = ""
 
     def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
         """One row per credible set: set, variant (the likeliest), pip, n_variants, coverage, purity, log_bf.
@@ -139,7 +142,7 @@ class SusieResult(Result):
 
         position = self.position if np.isfinite(self.position).all() else None
         sets = {s.name: s.rows for s in self.sets}
-        return inclusion_plot(self.pip, position, sets=sets, ax=ax, trait=self.trait.name)
+        return inclusion_plot(self.pip, position, sets=sets, ax=ax, trait=self.trait.name, names=list(self.variant))
 
     @cached_property
     def active(self) -> npt.NDArray[np.bool_]:
@@ -154,4 +157,6 @@ class SusieResult(Result):
             lines.append("every single effect is in use: a larger n_effects may find more")
         if not self.converged:
             lines.append("not converged")
+        if self.linkage:
+            lines.append(self.linkage)
         return [*lines, *super()._notes()]

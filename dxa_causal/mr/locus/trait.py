@@ -144,9 +144,10 @@ def locus_data(
     Parameters
     ----------
     frame : pandas or polars frame, dict of columns, or what `read_gwas` returns
-        variant; beta with se (or varbeta), or p_value with n and eaf. Also
-        read: position, effect_allele, other_allele, and as columns of one
-        value the options below (type, n, sdY, s or n_cases).
+        variant; beta with se (or varbeta), or p_value with n and eaf (or maf). Also
+        read: position, effect_allele, other_allele (or ea and oa, A1 and A2,
+        alt and ref), and as columns of one value the options below (type, n,
+        sdY, s or n_cases). Names of TwoSampleMR (beta.exposure) do too.
     type : {"quant", "cc"}, optional
         A quantitative trait or cases and controls. Bayes factors need it and
         the standard deviation; SuSiE, SMR and the check of linkage do not.
@@ -213,8 +214,13 @@ def locus_data(
     if not keep.all():
         values, names = {field: v[keep] for field, v in values.items()}, names[keep]
     refuse_repeated(names, name)
-    refuse_impossible(values, names, name)
+    refuse_impossible(values, names, name, use_p=use_p)
     return _build(found, keep, values, names, kind, use_p, name, len(table), missing)
+
+
+def _inside(frequency: FloatArray) -> FloatArray:
+    """Frequencies of 0 and 1, rounded or of variants that do not vary, tell nothing."""
+    return np.where((frequency > 0.0) & (frequency < 1.0), frequency, np.nan)
 
 
 def _build(
@@ -229,7 +235,8 @@ def _build(
     missing: dict[str, int],
 ) -> LocusTrait:
     nothing, notes = np.full(names.size, np.nan), []
-    eaf, people = values.get("eaf", nothing), values.get("n", nothing)
+    eaf, people = _inside(values.get("eaf", nothing)), values.get("n", nothing)
+    frequency = eaf if "eaf" in values else _inside(values.get("maf", nothing))
     sd, lacking = one_value(values, "sd", name), "" if kind else no_type(name)
     signed = "beta" in values
     if use_p:
@@ -239,7 +246,7 @@ def _build(
 
         z = -ndtri(values["p_value"] / 2.0)
         z = z * np.where(values["beta"] < 0.0, -1.0, 1.0) if signed else z
-        variance = 1.0 / (2.0 * people * eaf * (1.0 - eaf))
+        variance = 1.0 / (2.0 * people * frequency * (1.0 - frequency))
         if kind == "cc":
             share = share_of_cases(values, name)
             variance = variance / (share * (1.0 - share))
@@ -249,9 +256,9 @@ def _build(
         variance = values["se"] ** 2 if "se" in values else values["varbeta"]
         z = values["beta"] / np.sqrt(variance)
         if kind == "quant" and np.isnan(sd):
-            sd = estimated_sd(variance, eaf, people)
+            sd = estimated_sd(variance, frequency, people)
             if np.isnan(sd):
-                lacking = no_sd(eaf, people, name)
+                lacking = no_sd(frequency, people, name)
             else:
                 notes.append(f"{name}: standard deviation of the trait estimated as {sd:.4g} from se, n and eaf")
     known = people[np.isfinite(people)]

@@ -172,7 +172,7 @@ def cause(
     from scipy.special import ndtri
 
     refuse_correlated(harmonised)
-    check_psi(error_correlation)
+    check_psi(error_correlation, "error_correlation")
     for name, value, low in (("n_draws", n_draws, 100), ("n_tune", n_tune, 100), ("n_chains", n_chains, 2)):
         check_whole_number(name, value, low)
     if prior_scale is not None and not prior_scale > 0:
@@ -227,7 +227,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _scales(beta: FloatArray, se: FloatArray) -> FloatArray:
-    """Zero, and scales from a tenth of the smallest error up to twice the largest effect, doubling."""
+    """Zero, and scales from half of the smallest error up to twice the largest effect, doubling."""
     low, high = float(se.min()) / 2.0, 2.0 * float(np.sqrt(max((beta**2 - se**2).max(), float(se.min()) ** 2)))
     steps = max(1, int(np.ceil(np.log2(high / low))))
     return np.concatenate([[0.0], low * 2.0 ** np.arange(steps + 1)])

@@ -229,7 +229,11 @@ def _checked(correlation: Any, k: int) -> FloatArray:
         raise OptionError(
             f"correlation must be {k + 1} by {k + 1}, the exposures and last the outcome; its shape is {given.shape}"
         )
-    return refuse_indefinite(check_correlation(given, k + 1, "correlation"), "correlation")
+    checked = refuse_indefinite(check_correlation(given, k + 1, "correlation"), "correlation")
+    apart = checked[~np.eye(k + 1, dtype=bool)]
+    if (np.abs(apart) >= 1.0).any():
+        raise OptionError(f"correlation: {apart[np.abs(apart) >= 1.0][0]:g} must lie strictly between -1 and 1")
+    return checked
 
 
 def _effects(h: Harmonised | MultivariableHarmonised) -> tuple[FloatArray, FloatArray]:

@@ -208,7 +208,7 @@ def bma(
     Returns
     -------
     BmaResult or NotApplicable
-        The latter with fewer than three variants.
+        The latter with fewer than three variants, an outcome without effects, or (prior "g") collinear exposures.
 
     Raises
     ------
@@ -263,6 +263,13 @@ def bma(
         return NotApplicable(f"needs at least 3 variants; there are {n}", method="MR-BMA")
     sizes = _sizes(k, max_size, n, prior, empty_model)
     y, x = _weighted(harmonised)
+    if not y.any():
+        return NotApplicable("the effects on the outcome are all zero", method="MR-BMA")
+    if prior == "g" and np.linalg.matrix_rank(x) < min(k, sizes.stop - 1):
+        return NotApplicable(
+            "effects on the exposures are linear combinations of each other: prior='g' does not exist for them",
+            method="MR-BMA",
+        )
     g = sigma**2 if prior == "g" else None
     moments = Moments(x.T @ x, (x.T @ y)[:, None], np.array([y @ y]), n)
     found = all_models(moments, sizes, sigma, g)

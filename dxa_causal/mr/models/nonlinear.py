@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 Stratification = Literal["doubly_ranked", "residual"]
 Family = Literal["linear", "logistic"]
+_NO_EXPOSURE = "the instrument or a covariate does not vary in the stratum"
+_NO_OUTCOME = {
+    "linear": _NO_EXPOSURE,
+    "logistic": "no cases (or only cases) in the stratum, or a covariate separates them: no finite estimate",
+}
 _RESIDUAL = (
     "method='residual' is biased where the effect of the instrument on the exposure differs from person to person, "
     "and has found effects on sex and age; use 'doubly_ranked'"
@@ -83,7 +88,8 @@ class NonlinearResult(Result):
     def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
         """One row per stratum, lowest first: group, value (mean exposure), effect with Wald test, limits, n, reason."""
         columns = wald_columns(self.lace, self.lace_se, conf_level=conf_level, exponentiate=exponentiate)
-        reason = np.where(np.isfinite(self.lace), "", "the instrument or a covariate does not vary in the stratum")
+        reason = np.where(np.isfinite(self.beta_outcome), "", _NO_OUTCOME[self.family])
+        reason = np.where(np.isfinite(self.beta_exposure), reason, _NO_EXPOSURE)
         group = np.arange(1, self.means.size + 1).astype(str)
         table = pd.DataFrame({"group": group, "value": self.means, **columns})
         return table.assign(n=self.sizes.astype(int), reason=reason)
@@ -119,6 +125,8 @@ class NonlinearResult(Result):
         """
         check_conf_level(conf_level)
         fine = np.isfinite(self.lace)
+        if not fine.any():
+            raise OptionError("curve: no stratum has an effect; tidy() says why")
         means, slope, error = self.means[fine], self.lace[fine], self.lace_se[fine]
         at = np.linspace(means[0], means[-1], 101) if values is None else np.asarray(values, dtype=np.float64)
         origin = float(means.mean()) if reference is None else float(reference)
@@ -146,7 +154,8 @@ class NonlinearResult(Result):
         """Effect by mean exposure of the stratum, with 95% limits."""
         from dxa_causal.plots.mr_models import strata_plot
 
-        return strata_plot(self.tidy(), ax=ax, exposure=self.exposure, outcome=self.outcome)
+        effect = "Effect" if self.family == "linear" else "Log odds ratio per unit"
+        return strata_plot(self.tidy(), ax=ax, exposure=self.exposure, outcome=self.outcome, effect=effect)
 
     def _notes(self) -> list[str]:
         notes = [str(test) for test in self.tests()]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dxa_causal._core.errors import SummaryStatisticsError
-from dxa_causal.genotypes.builds import CHROMOSOME_NAMES
+from dxa_causal.genotypes.builds import chromosome_name
 from dxa_causal.mr.reading.blocks import read_blocks
 from dxa_causal.mr.reading.builds import by_length
 
@@ -107,18 +107,6 @@ def read_chain(path: Path) -> Chain:
     found = {which: next(iter(b)) if len(b) == 1 else None for which, b in builds.items()}
     stretches = {name: _without_overlap(np.array(rows, dtype=np.float64)) for name, rows in blocks.items()}
     return Chain(stretches, tuple(names), found["old"], found["new"])
-
-
-def chromosome_name(text: str) -> str:
-    """Bring the name of a chromosome to the spelling of `GWAS.table`.
-
-    Examples
-    --------
-    >>> chromosome_name("chr1"), chromosome_name("chrM"), chromosome_name("chrUn_gl000220")
-    ('1', 'MT', 'UN_GL000220')
-    """
-    name = text.upper().removeprefix("CHR")
-    return CHROMOSOME_NAMES.get(name, name)
 
 
 def _chains(path: Path) -> Iterator[tuple[int, list[str], list[tuple[int, ...]]]]:

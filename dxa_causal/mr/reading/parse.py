@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from dxa_causal._core.errors import SummaryStatisticsError
-from dxa_causal.genotypes.builds import CHROMOSOME_NAMES
+from dxa_causal.genotypes.reading import plain_chromosome
 from dxa_causal.mr.reading.blocks import Block
 from dxa_causal.mr.reading.formats import Layout
 
@@ -221,8 +221,7 @@ def standard(raw: pl.DataFrame, layout: Layout, counts: Counter[str]) -> pl.Data
     if "ln_p" in has and "neg_log10_p" not in has:
         e["neg_log10_p"] = pl.when(pl.col("ln_p") < 0).then(-pl.col("ln_p") / _LN10).otherwise(-pl.col("ln_p").log10())
     e["neg_log10_p"] = e["neg_log10_p"].cast(pl.Float64)
-    chromosome = e["chromosome"].cast(pl.String).str.strip_chars().str.replace(r"(?i)^chr", "")
-    e["chromosome"] = chromosome.str.to_uppercase().replace(CHROMOSOME_NAMES)
+    e["chromosome"] = plain_chromosome(e["chromosome"])
     e["position"] = e["position"].cast(pl.Int64, strict=False)
     for allele in ("effect_allele", "other_allele"):
         e[allele] = e[allele].cast(pl.String).str.strip_chars().str.to_uppercase()

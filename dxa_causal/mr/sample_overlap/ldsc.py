@@ -175,7 +175,7 @@ def overlap(
     Returns
     -------
     OverlapResult or NotApplicable
-        The latter with fewer than two variants per block.
+        The latter with fewer than two variants per block, in the first step too, or LD scores that are all alike.
 
     Raises
     ------
@@ -223,11 +223,8 @@ def overlap(
     scores = read_ldscores(ldscores, n_reference)
     h = _harmonised(exposure, outcome)
     table, dropped = _joined(h, scores, n_exposure, n_outcome, chi2_max)
-    if table.height < 2 * n_blocks:
-        return NotApplicable(
-            f"{table.height} variants with LD scores; {n_blocks} jackknife blocks need {2 * n_blocks}",
-            method="LD score regression",
-        )
+    if (reason := _degenerate(table, n_blocks, two_step)) is not None:
+        return NotApplicable(reason, method="LD score regression")
     z1, z2, n1, n2, ld, weight = (
         np.ascontiguousarray(table[c].to_numpy(), dtype=np.float64)
         for c in ("z1", "z2", "n_exposure", "n_outcome", "ld_score", "weight")
@@ -253,6 +250,24 @@ def overlap(
     )  # fmt: skip
 
 
+def _degenerate(table: pl.DataFrame, n_blocks: int, two_step: float | None) -> str | None:
+    """Why the regressions cannot be done."""
+    if table.height < 2 * n_blocks:
+        return f"{table.height} variants with LD scores; {n_blocks} jackknife blocks need {2 * n_blocks}"
+    if table["ld_score"].n_unique() < 2:
+        return f"the LD scores are all {table['ld_score'][0]:g}: no slope"
+    if two_step is None:
+        return None
+    small = [pl.col(z) ** 2 < two_step for z in ("z1", "z2")]
+    fewest = min(table.filter(s).height for s in (*small, small[0] & small[1]))
+    if fewest < 2 * n_blocks:
+        return (
+            f"{fewest} variants with chi-squares below two_step={two_step:g}; {n_blocks} jackknife blocks need "
+            f"{2 * n_blocks}"
+        )
+    return None
+
+
 def _harmonised(exposure: Any, outcome: Any) -> Harmonised:
     if isinstance(exposure, Harmonised):
         if outcome is not None:
@@ -265,7 +280,9 @@ def _harmonised(exposure: Any, outcome: Any) -> Harmonised:
 
 def _with_effects(data: Any) -> Any:
     """Let a z statistic stand for beta with standard error 1 where a frame has no effects."""
-    if isinstance(data, GWAS | pl.LazyFrame) or not hasattr(data, "columns"):
+    if isinstance(data, pl.LazyFrame):
+        data = data.collect()
+    if isinstance(data, GWAS) or not hasattr(data, "columns"):
         return data
     spelled = {str(c).lower(): c for c in data.columns}
     z = next((spelled[s] for s in ("z", "zscore", "z_score") if s in spelled), None)
@@ -289,6 +306,9 @@ def _joined(
             raise OptionError(f"{name}={given!r} must be a positive number")
         values = h.table[name].to_numpy(dtype=np.float64, na_value=np.nan)
         columns[name] = values if given is None else np.where(np.isfinite(values), values, given)
+    if not h.n_variants:
+        lost = "; ".join(f"{n} {name.replace('_', ' ')}" for name, n in h.counts.items() if n and "drop" in name)
+        raise SummaryStatisticsError(f"no variant is left of {h.counts['n_both']} in both files: {lost}")
     frame = pl.DataFrame(columns)
     sized = frame.filter(pl.all_horizontal(pl.col("n_exposure", "n_outcome").is_finite()))
     if not sized.height and frame.height:

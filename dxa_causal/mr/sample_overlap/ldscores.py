@@ -114,7 +114,13 @@ def _standard(frame: pl.DataFrame, n_reference: float) -> LDScores:
             f"{taken['variant'][int(wrong.arg_max() or 0)]!r}"
         )
     table = taken.select(pl.col("variant").cast(pl.String), score.alias("ld_score"))
-    weight = taken["weight"].cast(pl.Float64) if "weight" in taken.columns else score
+    weight = taken["weight"].cast(pl.Float64, strict=False) if "weight" in taken.columns else score
+    if not weight.is_finite().fill_null(False).all():
+        row = int((~weight.is_finite().fill_null(False)).arg_max() or 0)
+        raise SummaryStatisticsError(
+            f"ldscores: column {columns['weight']!r} must hold finite numbers, which it does not for "
+            f"{taken['variant'][row]!r}"
+        )
     table = table.with_columns(weight.alias("weight")).unique("variant", keep="first", maintain_order=True)
     return LDScores(table, n_reference, ordered)
 

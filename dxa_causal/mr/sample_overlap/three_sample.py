@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import polars as pl
 
-from dxa_causal._core.errors import OptionError
+from dxa_causal._core.errors import OptionError, SummaryStatisticsError
 from dxa_causal.mr._kernels.selected_effects import null_correlation
 from dxa_causal.mr.columns import read_side
 from dxa_causal.mr.harmonise import Action, harmonise
@@ -149,12 +149,16 @@ def three_sample(
 
     if not 0.0 < p1 < 1.0:
         raise OptionError(f"p1={p1!r} must lie between 0 and 1")
-    frame, _ = read_side(selection, "exposure")
+    try:
+        frame, _ = read_side(selection, "exposure")
+    except SummaryStatisticsError as error:
+        raise SummaryStatisticsError(f"selection, read as an exposure: {error}") from None
     cut = float(-ndtri(p1 / 2.0))
-    chosen = frame.filter((pl.col("beta") / pl.col("se")).abs() > cut)["variant"].drop_nulls()
+    chosen = frame.filter((pl.col("se") > 0) & ((pl.col("beta") / pl.col("se")).abs() > cut))["variant"].drop_nulls()
     n_selected = chosen.len()
     if variants is not None:
-        chosen = chosen.filter(chosen.is_in([str(v) for v in variants]))
+        wanted = [variants] if isinstance(variants, str) else [str(v) for v in variants]
+        chosen = chosen.filter(chosen.is_in(wanted))
     both, chosen_set = harmonise(selection, exposure, action=action), set(chosen)
     pairs = [both, harmonise(exposure, outcome, action=action), harmonise(selection, outcome, action=action)]
     kept = pairs[1].table["variant"].isin(chosen_set & set(both.table["variant"]))

@@ -56,7 +56,10 @@ class Exposures:
 
 
 def exposures_of(given: Any) -> Exposures:
-    """Read a mapping of name to instruments, or one frame with a column `exposure`."""
+    """Read a mapping of name to instruments, or one frame with a column `exposure`.
+
+    Studies of one name that a column `id.exposure` tells apart are "name (id)".
+    """
     if isinstance(given, Mapping):
         if not given:
             raise SummaryStatisticsError("exposures is empty; give at least one")
@@ -64,7 +67,7 @@ def exposures_of(given: Any) -> Exposures:
         builds = {build_of(source) for source in parts.values()} - {""}
         if len(builds) > 1:
             raise SummaryStatisticsError(f"the exposures are on different genome builds: {', '.join(sorted(builds))}")
-        tables = [read_side(source, "exposure")[0] for source in parts.values()]
+        tables = [_instruments(source, f"exposure {name!r}") for name, source in parts.items()]
         table = pl.concat(
             [t.with_columns(pl.col(pl.Categorical).cast(pl.String)) for t in tables], how="vertical_relaxed"
         )
@@ -76,12 +79,19 @@ def exposures_of(given: Any) -> Exposures:
             f"exposures must be a mapping of name to instruments, or a frame with a column 'exposure'; its columns are "
             f"{', '.join(frame.columns[:12])}"
         )
+    if not frame.height:
+        raise SummaryStatisticsError("exposures: the frame has no rows")
     names = frame["exposure"].cast(pl.String)
     if names.null_count():
         raise SummaryStatisticsError(
             f"exposures: column 'exposure' is empty in {names.null_count()} rows, first row {names.is_null().arg_max()}"
         )
-    table = read_side(frame.drop("exposure"), "exposure")[0]
+    if "id.exposure" in frame.columns:
+        studies = frame.select(name=names, study=pl.col("id.exposure").cast(pl.String))
+        several = studies.unique().filter(pl.col("name").is_duplicated())["name"].unique()
+        told = pl.format("{} ({})", "name", "study")
+        names = studies.select(pl.when(pl.col("name").is_in(several.implode())).then(told).otherwise("name"))["name"]
+    table = read_side(frame.drop("exposure", "id.exposure", strict=False), "exposure")[0]
     distinct = names.unique(maintain_order=True)
     code = names.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).to_numpy()
     return _of(tuple(distinct), table, code, "")
@@ -108,6 +118,13 @@ def _of(names: tuple[str, ...], table: pl.DataFrame, code: IntArray, build: str)
     place, _ = pd.factorize(key.fill_null("").to_numpy())
     _, unique = np.unique(place, return_index=True)
     return Exposures(names, table, code, unique, place.astype(np.int64), build)
+
+
+def _instruments(source: Any, name: str) -> pl.DataFrame:
+    try:
+        return read_side(source, "exposure")[0]
+    except SummaryStatisticsError as error:
+        raise SummaryStatisticsError(f"{name}: {error}") from None
 
 
 def _frame(given: Any) -> pl.DataFrame:

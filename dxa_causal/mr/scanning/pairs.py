@@ -20,6 +20,17 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 CLOSED: tuple[Method, ...] = ("wald_ratio", "ivw", "ivw_fe", "ivw_mre", "egger")
 MEDIANS: tuple[Method, ...] = ("simple_median", "weighted_median", "penalised_weighted_median")
+_TYPES = {"pair": "int64", "estimate": float, "std_error": float, "df": float, "p_value": float, "q": float}
+
+
+def _nothing(*columns: str) -> pd.DataFrame:
+    frame = pd.DataFrame(columns=list(columns), dtype=object)
+    return frame.astype({name: kind for name, kind in _TYPES.items() if name in columns})
+
+
+NO_ESTIMATES = _nothing("pair", "method", "term", "estimate", "std_error", "df", "p_value")
+NO_Q = _nothing("pair", "method", "q", "df")
+NO_REASONS = _nothing("pair", "method", "reason")
 _PENALTY = 20.0
 _CHUNK = 512  # pairs in one piece of work: bounds what a thread holds and lets an interrupt through
 
@@ -64,8 +75,7 @@ def estimates(work: Work, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
             found.append(_medians(method, work, pairs, settings))
         else:
             found.append(_any(method, work, pairs, settings))
-    empty = pd.DataFrame(columns=["pair", "method", "term", "estimate", "std_error", "df", "p_value"])
-    return pd.concat(found, ignore_index=True) if found else empty, pd.concat(reasons, ignore_index=True)
+    return pd.concat(found, ignore_index=True) if found else NO_ESTIMATES, pd.concat(reasons, ignore_index=True)
 
 
 def heterogeneity(work: Work) -> pd.DataFrame:
@@ -78,8 +88,7 @@ def heterogeneity(work: Work) -> pd.DataFrame:
             q = pair_sums.ivw(rows).q if method == "ivw" else pair_sums.egger(rows).q
             df = rows.size - (1 if method == "ivw" else 2)
             parts.append(pd.DataFrame({"pair": pairs, "method": method, "q": q, "df": df}))
-    columns = ["pair", "method", "q", "df"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True) if parts else NO_Q
 
 
 def _able(method: Method, size: IntArray, null: IntArray) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.object_]]:

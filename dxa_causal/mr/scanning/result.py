@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dxa_causal._core.errors import OptionError, nearest
+from dxa_causal._core.options import check_whole_number
 from dxa_causal.mr._kernels.adjusted_p import benjamini_hochberg
 from dxa_causal.mr.harmonise import Action, harmonise
 from dxa_causal.mr.harmonised import Harmonised
@@ -71,7 +72,7 @@ class ScanResult(Result):
     estimand: str = "effect of each exposure on each outcome per unit of the exposure"
 
     def tidy(self, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
-        """One row per pair, method and term, by outcome and p-value; `p_bh` is the false discovery rate.
+        """One row per pair, method and term, sorted by method, term and p-value; `p_bh` is the false discovery rate.
 
         `p_bh` is over all pairs of a method and term.
         """
@@ -111,6 +112,7 @@ class ScanResult(Result):
 
     def pair(self, exposure: str, outcome: str) -> Harmonised:
         """Harmonise one pair anew, with its audit: for `estimate`, `presso` and all other doubts."""
+        exposure, outcome = str(exposure), str(outcome)
         for name, value, known in (("exposure", exposure, self.exposures), ("outcome", outcome, self.outcomes)):
             if value not in known:
                 near = ", ".join(repr(n) for n in nearest(value, list(known), n=3))
@@ -130,6 +132,7 @@ class ScanResult(Result):
         """Draw z statistics of the exposures with the smallest p-values on all outcomes; dots mark a rate below 5 %."""
         from dxa_causal.plots.mr_scan import heatmap
 
+        check_whole_number("n_exposures", n_exposures, 1)
         return heatmap(self._main(), n_exposures=n_exposures, ax=ax)
 
     def _main(self) -> pd.DataFrame:
@@ -142,8 +145,12 @@ class ScanResult(Result):
 
     def summary(self, conf_level: float = 0.95) -> Summary:
         """Print the pairs with the smallest p-values."""
-        best = self._main().nsmallest(_SHOWN, "p_value")
+        main = self._main()
+        best = main.nsmallest(_SHOWN, "p_value")
         shown = best[["exposure", "outcome", "method", "estimate", "std_error", "p_value", "p_bh", "n_variants"]]
-        below = int((self._main()["p_bh"] < 0.05).sum())
-        notes = [f"{below} of {self.nobs} pairs below a false discovery rate of 5 %", *self._notes()]
-        return Summary(self.title, [shown, self.glance()], notes)
+        notes = [f"{int((main['p_bh'] < 0.05).sum())} of {self.nobs} pairs below a false discovery rate of 5 %"]
+        if len(main) < self.nobs:
+            notes.append(
+                f"{self.nobs - len(main)} pairs without an estimate: not_applicable says why, counts what left"
+            )
+        return Summary(self.title, [*([shown] if len(main) else []), self.glance()], [*notes, *self._notes()])

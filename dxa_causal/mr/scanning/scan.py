@@ -18,6 +18,7 @@ from dxa_causal._core.files import atomic_file
 from dxa_causal._core.options import check_option, check_whole_number
 from dxa_causal._core.progress import track
 from dxa_causal._core.rng import Seed, generator
+from dxa_causal.genotypes.alignment import check_tolerance
 from dxa_causal.mr._kernels.pair_sums import Rows
 from dxa_causal.mr.audit import FATES, REASONS
 from dxa_causal.mr.estimates import seed_shown
@@ -25,7 +26,7 @@ from dxa_causal.mr.estimators import Method
 from dxa_causal.mr.harmonise import Action
 from dxa_causal.mr.joining import By
 from dxa_causal.mr.scanning.exposures import Exposures, Source, exposures_of, read_source, shared_with
-from dxa_causal.mr.scanning.pairs import Settings, Work, estimates, heterogeneity
+from dxa_causal.mr.scanning.pairs import NO_ESTIMATES, NO_Q, NO_REASONS, Settings, Work, estimates, heterogeneity
 from dxa_causal.mr.scanning.result import ScanResult, Sources
 from dxa_causal.results import Provenance
 
@@ -35,7 +36,7 @@ USUAL: tuple[Method, ...] = ("wald_ratio", "ivw", "egger", "weighted_median")
 def scan(
     exposures: Any,
     outcomes: Mapping[str, Source],
-    methods: Sequence[Method] = USUAL,
+    methods: Method | Sequence[Method] = USUAL,
     *,
     action: Action = 2,
     tolerance: float = 0.08,
@@ -58,7 +59,7 @@ def scan(
         clumped before (:func:`clump`).
     outcomes : mapping of str to frame, GWAS or path
         Paths are read when their turn comes, one at a time.
-    methods : sequence of str
+    methods : str or sequence of str
         As in :func:`estimate`. "wald_ratio", "ivw", "ivw_fe", "ivw_mre" and
         "egger" are computed for all pairs at once, medians in compiled code;
         any other method takes the time that it takes for one pair.
@@ -116,9 +117,17 @@ def scan(
     check_option("action", action, Action)
     check_option("by", by, By)
     check_whole_number("n_draws", n_draws, 2)
+    check_tolerance(tolerance)
     if not isinstance(outcomes, Mapping) or not outcomes:
         raise OptionError("outcomes must be a mapping of name to frame, GWAS or path, and not empty")
-    asked: tuple[Method, ...] = tuple(dict.fromkeys(methods))
+    named: Sequence[Any] = [methods] if isinstance(methods, str) else methods
+    asked: tuple[Method, ...] = tuple(dict.fromkeys(named))
+    if not asked:
+        raise OptionError("methods is empty: name at least one, as 'ivw'")
+    if cache is not None and Path(cache).exists() and not Path(cache).is_dir():
+        raise OptionError(f"cache={str(cache)!r} is a file; a folder is needed")
+    if client is not None and not (hasattr(client, "submit") and hasattr(client, "scatter")):
+        raise OptionError(f"client must be a distributed.Client, not {type(client).__name__}")
     for method in asked:
         check_option("methods", method, Method)
     instruments = exposures_of(exposures)
@@ -136,7 +145,7 @@ def scan(
         q=pd.concat([p.q for p in found], ignore_index=True),
         not_applicable=pd.concat([p.reasons for p in found], ignore_index=True),
         counts=pd.concat([p.counts for p in found], ignore_index=True),
-        sources=Sources(instruments, dict(outcomes), action, tolerance, by),
+        sources=Sources(instruments, {str(name): source for name, source in outcomes.items()}, action, tolerance, by),
         nobs=len(instruments.names) * len(outcomes),
         provenance=Provenance(
             call=call, n_rows=rows, n_used=kept, seed=seed_shown(seed),
@@ -223,13 +232,18 @@ def _one(job: _Job, name: str, source: Source) -> _Piece:
         found, reasons = estimates(work, job.settings)
         q = heterogeneity(work)
     else:
-        found = reasons = q = pd.DataFrame({"pair": np.array([], dtype=np.int64)})
+        found, q, reasons = NO_ESTIMATES, NO_Q, NO_REASONS
     labels = names[present]
     size = rows.size if present.size else np.array([], dtype=np.int64)
+    absent = np.setdiff1d(np.arange(names.size), present)
+    without = pd.DataFrame(
+        [(e, name, method, "no variant left: see counts") for e in names[absent] for method in job.settings.methods],
+        columns=["exposure", "outcome", "method", "reason"],
+    )
     piece = _Piece(
         _labelled(found, labels, name, size),
         _labelled(q, labels, name, None),
-        _labelled(reasons, labels, name, None),
+        pd.concat([_labelled(reasons, labels, name, None), without], ignore_index=True),
         _counts(job.exposures.names, name, shared.fates),
     )
     if stamp is not None:
@@ -286,7 +300,10 @@ def _kept(job: _Job, name: str, stamp: str) -> _Piece | None:
     folder = _folder(job, name, stamp)
     if folder is None or not (folder / "counts.parquet").is_file():  # written last
         return None
-    return _Piece(*(pd.read_parquet(folder / f"{part}.parquet") for part in _Piece._fields))
+    try:
+        return _Piece(*(pd.read_parquet(folder / f"{part}.parquet") for part in _Piece._fields))
+    except (OSError, ValueError):  # damaged (arrow's errors are ValueErrors): done anew
+        return None
 
 
 def _keep(job: _Job, name: str, stamp: str, piece: _Piece) -> None:
