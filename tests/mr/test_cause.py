@@ -137,7 +137,8 @@ def test_refusals(monkeypatch):
     weak = mr.Harmonised.from_arrays(beta_exposure=small, se_exposure=small, beta_outcome=0 * ones, se_outcome=ones)
     assert "p < 0.001" in cause(weak).reason
     for options, match in (
-        ({"error_correlation": 1.0}, "error_correlation=1.0"), ({"prior_scale": 0}, "prior_scale"), ({"q_prior": (1, 0)}, "q_prior"),
+        ({"error_correlation": 1.0}, "error_correlation=1.0"), ({"prior_scale": 0}, "prior_scale"),
+        ({"q_prior": (1, 0)}, "q_prior"),
         ({"n_draws": 5}, "n_draws=5"), ({"n_chains": 1}, "n_chains=1"),
     ):  # fmt: skip
         with pytest.raises(OptionError, match=match):
