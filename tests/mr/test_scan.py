@@ -315,3 +315,41 @@ def test_more_that_cannot_be_scanned(change, said):
     exposures, outcome = small()
     with pytest.raises(DxaCausalError, match=said):
         mr.scan(**{"exposures": exposures, "outcomes": {"x": outcome}, "methods": ["ivw"], **change})
+
+
+@pytest.fixture(scope="module")
+def heterogeneous():
+    """80 proteins with three variants and one with one; direct effects as large as the errors on one outcome of two."""
+    rng = np.random.default_rng(5)
+    code = np.append(np.repeat(np.arange(80), 3), 80)
+    base = pd.DataFrame({"variant": [f"rs{k}" for k in range(code.size)], "effect_allele": "A", "other_allele": "G"})
+    x = rng.uniform(0.05, 0.15, code.size)
+    exposures = base.assign(exposure=[f"P{c}" for c in code], beta=x, se=0.001)
+    y = {"clean": 0.0, "direct": rng.normal(0, 0.02, code.size)}
+    outcomes = {
+        name: base.assign(beta=direct + rng.normal(0, 0.015, code.size), se=0.015) for name, direct in y.items()
+    }
+    return exposures, outcomes
+
+
+def test_heterogeneity_is_pooled_over_an_outcome(heterogeneous):
+    exposures, outcomes = heterogeneous
+    r = mr.scan(exposures, outcomes, ["wald_ratio", "ivw", "ivw_fe"])
+    pooled = r.pooled()
+    assert len(pooled) == r.nobs
+    q = r.heterogeneity().query("method == 'ivw'").groupby("outcome")[["statistic", "df"]].sum()
+    scale = np.sqrt((q["statistic"] / q["df"]).clip(lower=1))
+    assert scale["direct"] > 1.3
+    fixed = r.tidy().query("method == 'ivw_fe' or method == 'wald_ratio'").set_index(["exposure", "outcome"])
+    got = pooled.set_index(["exposure", "outcome"]).loc[fixed.index]
+    np.testing.assert_allclose(got["estimate"], fixed["estimate"])
+    np.testing.assert_allclose(got["std_error"], fixed["std_error"] * got["scale"])
+    np.testing.assert_allclose(got["scale"], [scale[o] for o in fixed.index.get_level_values("outcome")])
+    only = mr.scan(exposures, outcomes, ["wald_ratio", "ivw"]).pooled()
+    columns = ["estimate", "std_error", "p_value", "p_bh"]
+    np.testing.assert_allclose(only[columns], pooled[columns])  # fixed errors follow from Q
+    assert pooled["p_value"].is_monotonic_increasing
+    with pytest.raises(OptionError, match="pooled: scan with method 'ivw'"):
+        mr.scan(exposures, outcomes, ["simple_median"], seed=1, n_draws=50).pooled()
+    nothing = mr.scan(exposures, {"x": outcomes["clean"].assign(variant="z")}, "ivw").pooled()
+    assert nothing.empty

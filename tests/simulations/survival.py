@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -291,16 +292,22 @@ def command_line(doc, studies, simulate, *, runs=2000):
     parser.add_argument("studies", nargs="*", metavar="study", help=f"of {', '.join(studies)}; all if none is named")
     parser.add_argument("--runs", type=int, default=runs)
     parser.add_argument("--n-jobs", type=int, default=1)
+    parser.add_argument("--csv", type=Path, help="file for the same table with all digits")
     options = parser.parse_args()
     unknown = [name for name in options.studies if name not in studies]
     if unknown:
         parser.error(f"no study {unknown[0]!r}; there are {', '.join(studies)}")
     print(HEADER, flush=True)
+    tables = []
     for name in options.studies or studies:
         start = time.perf_counter()
-        for row in simulate(name, options.runs, n_jobs=options.n_jobs).to_dict("records"):
+        table = simulate(name, options.runs, n_jobs=options.n_jobs)
+        for row in table.to_dict("records"):
             print(line(row), flush=True)
         print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+        tables.append(table)
+        if options.csv is not None:
+            pd.concat(tables, ignore_index=True).to_csv(options.csv, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

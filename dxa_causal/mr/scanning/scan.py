@@ -235,10 +235,14 @@ def _one(job: _Job, name: str, source: Source) -> _Piece:
         found, q, reasons = NO_ESTIMATES, NO_Q, NO_REASONS
     labels = names[present]
     size = rows.size if present.size else np.array([], dtype=np.int64)
-    absent = np.setdiff1d(np.arange(names.size), present)
+    absent, methods = np.setdiff1d(np.arange(names.size), present), job.settings.methods
     without = pd.DataFrame(
-        [(e, name, method, "no variant left: see counts") for e in names[absent] for method in job.settings.methods],
-        columns=["exposure", "outcome", "method", "reason"],
+        {
+            "exposure": np.repeat(names[absent], len(methods)),
+            "outcome": name,
+            "method": np.tile(np.array(methods, dtype=object), absent.size),
+            "reason": "no variant left: see counts",
+        }
     )
     piece = _Piece(
         _labelled(found, labels, name, size),
