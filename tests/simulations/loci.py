@@ -6,7 +6,7 @@
 correlations are the truth. z statistics of a study are normal around sqrt(n) R b with variance R.
 
 - coloc: one causal variant per trait at most, effects from coloc's own prior, 10 000 people each. The hypotheses are
-  drawn alike and weighted back to their priors (H1, H2: 0.05 each; H3: 0.0025; H4: 0.005). Do shares follow PP.H4?
+  drawn alike and weighted back to their priors (H0 to H4 as 1, 0.05, 0.05, 0.0025 and 0.005). Do shares follow PP.H4?
   "prior x 10": p12 = 1e-4 where 1e-5 is true. And does the 95 % set hold the shared variant?
 - signals: each trait has two causal variants (z about 8 each): they share both, one or none. How often do coloc_abf and
   coloc_susie find a shared one (PP.H4 above 0.8), and a pair of signals that is not shared called so?
@@ -77,7 +77,7 @@ def of_a_panel(rng, people):
 
 def coloc_run(rng):
     _, sd, names = region()
-    weight = {0: 1 - 2 * M * P1, 1: M * P1, 2: M * P1, 3: M * (M - 1) * P1**2, 4: M * P12}
+    weight = {0: 1.0, 1: M * P1, 2: M * P1, 3: M * (M - 1) * P1**2, 4: M * P12}
     hypothesis = int(rng.integers(0, 5))
     causal = rng.choice(M, 2, replace=False)
     b = np.zeros((2, M))

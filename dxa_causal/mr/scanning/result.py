@@ -122,7 +122,7 @@ class ScanResult(Result):
         -----
         With three to five variants a pair's own residual scale hangs on two to four degrees of freedom, and the
         normal p-values of random-effects IVW are too small where variants have direct effects: with balanced ones
-        as large as the outcome's errors 9 % of pairs without effect had p < 0.05, and a fifth of the discoveries at a
+        as large as the outcome's errors 9 % of pairs without effect had p < 0.05, and 18 % of the discoveries at a
         rate of 5 % were false (``docs/explanation/mr_two_simulations.md``). Here fixed-effect errors of all
         pairs of an outcome are widened by
 
