@@ -70,7 +70,7 @@ _GLCM = {
     "sum_squares": ("1", "variance of the grey level of pairs (joint variance)", "UR99"),
 }
 
-# the sixteen of a matrix of grey level i by size s; {many} is what is counted
+# the sixteen of a matrix of grey level i by size s; {many} are what is counted
 _BY_SIZE = (
     ("1", "mean of 1 / s2 over {many}"),
     ("1", "mean of s2 over {many}"),
@@ -103,8 +103,11 @@ _NGTDM = {
 }
 
 
-def _by_size(names: tuple[str, ...], what: str, codes: str) -> dict[str, Feature]:
-    rows = [Feature(unit, text.format(many=what), code) for (unit, text), code in zip(_BY_SIZE, codes.split())]
+def _by_size(names: tuple[str, ...], many: str, size: str, codes: str) -> dict[str, Feature]:
+    rows = [
+        Feature(unit, f"{text.format(many=many)} (i: grey level; s: {size})", code)
+        for (unit, text), code in zip(_BY_SIZE, codes.split())
+    ]
     if len(names) < len(rows):
         rows = [row for k, row in enumerate(rows) if k not in _NOT_OF_DEPENDENCES]
     return dict(zip(names, rows))
@@ -121,9 +124,9 @@ NAMES = {
 _TABLES = {
     "firstorder": {name: Feature(*row) for name, row in _FIRSTORDER.items()},
     "glcm": {name: Feature(*row) for name, row in _GLCM.items()},
-    "glrlm": _by_size(GLRLM, "runs of one grey level, s pixels long", _RUN_CODES),
-    "glszm": _by_size(GLSZM, "zones of one grey level, s pixels large", _ZONE_CODES),
-    "gldm": _by_size(GLDM, "pixels, s of them equal in the pixel and its eight neighbours", _DEPENDENCE_CODES),
+    "glrlm": _by_size(GLRLM, "runs", "length of a run of one grey level, pixels", _RUN_CODES),
+    "glszm": _by_size(GLSZM, "zones", "size of a zone of one grey level, pixels", _ZONE_CODES),
+    "gldm": _by_size(GLDM, "pixels", "number of its eight neighbours of its own grey level, and 1", _DEPENDENCE_CODES),
     "ngtdm": {name: Feature(*row) for name, row in _NGTDM.items()},
 }
 FEATURES = {f"{family}_{name}": _TABLES[family][name] for family, names in NAMES.items() for name in names}

@@ -25,8 +25,10 @@ def quiet():
     log.setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
-    log.setLevel(before)
+        try:
+            yield
+        finally:
+            log.setLevel(before)
 
 
 def snake(name):
@@ -36,10 +38,10 @@ def snake(name):
 
 def by_pyradiomics(image, mask, **settings):
     """All features of a map, given as a stack of one slice."""
-    with quiet():
-        import radiomics
-        import SimpleITK as sitk
+    import radiomics  # sets the level of its log
+    import SimpleITK as sitk
 
+    with quiet():
         slices = [sitk.GetImageFromArray(a[None]) for a in (image.astype(float), mask.astype(np.uint8))]
         found = {}
         for family, name in CLASSES.items():
