@@ -44,7 +44,7 @@ docs: setup
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 bench: setup
-	for part in survival survival_two evaluation learners imputation mendelian_randomisation clumping coloc; do $(BIN)/python -m tests.benchmarks.$$part || exit 1; done
+	for part in survival survival_two evaluation learners imputation mendelian_randomisation clumping coloc texture; do $(BIN)/python -m tests.benchmarks.$$part || exit 1; done
 
 simulations: setup
 	$(BIN)/python -m tests.simulations.known_effect

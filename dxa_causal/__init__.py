@@ -52,7 +52,7 @@ _ROOMS = (
     "simulate",
     "survival",
 )
-_ROOMS_WITH_KERNELS = ("survival._kernels", "mr._kernels.pair_medians", "genotypes._kernels")
+_ROOMS_WITH_KERNELS = ("survival._kernels", "mr._kernels.pair_medians", "genotypes._kernels", "imaging._kernels")
 
 __all__ = ["__version__", *_ROOMS]
 

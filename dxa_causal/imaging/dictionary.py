@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from dxa_causal.imaging.quality import FLAGS
-from dxa_causal.imaging.texture import BIN_WIDTH, TEXTURE
+from dxa_causal.imaging.texture import BIN_WIDTH, FEATURES, TEXTURE
 
 _SITE = "one-third radius (20 mm along the ulna's axis, centred a third of the forearm's length from the styloid)"
 
@@ -44,8 +44,12 @@ def feature_dictionary() -> pd.DataFrame:
     """
     rows = [(name, *entry) for name, entry in _MEASURED.items()]
     rows += [
-        (f"radius_third_{name}", unit, f"{text} (mineral map of the one-third radius, bins of {BIN_WIDTH} g/cm2)")
-        for name, (_, _, unit, text) in TEXTURE.items()
+        (
+            f"radius_third_{name}",
+            FEATURES[feature].unit,
+            f"{FEATURES[feature].definition} (mineral map of the one-third radius, bins of {BIN_WIDTH} g/cm2)",
+        )
+        for name, feature in TEXTURE.items()
     ]
     flags = "; ".join(f"{code}: {text}" for code, text in FLAGS.items())
     rows.append(("qc_flag", "text", f"'ok', or codes joined by ';' ({flags})"))

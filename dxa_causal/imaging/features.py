@@ -16,7 +16,7 @@ from dxa_causal.imaging.dictionary import MEASURED_NAMES, TEXTURE_NAMES
 from dxa_causal.imaging.read import BoolArray, FloatArray, ForearmScan, HasImages, read
 from dxa_causal.imaging.regions import band, leaves_field, third_site, ulna_axis
 from dxa_causal.imaging.segmentation import CARPUS, RADIUS, ULNA, Segmentation, bone_coverage, segment
-from dxa_causal.imaging.texture import texture
+from dxa_causal.imaging.texture import TEXTURE, texture
 
 CLEAR_MM = 2.0  # soft tissue is measured this far from bone and from the skin's edge
 SPILL_PX = 2  # mineral that blur carries past the bone's outline is counted with it
@@ -137,11 +137,11 @@ def _radius(
     values["radius_third_bmd"] = content / area
     inner = ndimage.binary_erosion(radius, iterations=1) & (site >= 0.5) & known
     try:
-        found = texture(maps.ha, inner, seg.pixel_mm)
+        found = texture(maps.ha, inner, seg.pixel_mm, classes=("firstorder", "glcm", "glrlm"))
     except UnmeasurableScanError as error:
         flags.append(error.code)
         return
-    values |= {f"radius_third_{name}": value for name, value in found.items()}
+    values |= {f"radius_third_{name}": found[feature] for name, feature in TEXTURE.items()}
 
 
 def _soft_fat_fraction(maps: TissueMaps, seg: Segmentation, distance: FloatArray, stop_mm: float) -> float:

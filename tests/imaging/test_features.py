@@ -218,7 +218,7 @@ def test_labels(calibrations):
 
 def test_measuring_is_fast_and_repeats(calibrations):
     scan = imaging.read(simulate.forearm(1)[0])
-    first = imaging.features(scan, calibrations["k_edge"])  # also loads scikit, SimpleITK, pyradiomics
+    first = imaging.features(scan, calibrations["k_edge"])  # also loads scikit and the kernels
     start = time.process_time()
     again = imaging.features(scan, calibrations["k_edge"])
     assert time.process_time() - start < SECONDS
