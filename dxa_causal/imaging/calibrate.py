@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from dxa_causal._core.errors import ImageError
 from dxa_causal.imaging.air import air_level
 from dxa_causal.imaging.calibration import POWERS, Calibration, fixed, response_terms
 from dxa_causal.imaging.read import FloatArray, HasImages, load_pair
+from dxa_causal.imaging.scatter import LEAST, NO_SCATTER, Scatter, fit_scatter, plug_shadow
+
+PLUG_MM = 6.0  # side of a lead plug, unless the phantom's meta.json has beam_stop_mm
+_BOX = ["row0", "row1", "col0", "col1"]
 
 
 def calibrate(wedge: str | Path | HasImages, phantom: str | Path | HasImages) -> Calibration:
@@ -27,8 +32,9 @@ def calibrate(wedge: str | Path | HasImages, phantom: str | Path | HasImages) ->
         one row per cell: the half-open pixel box ``row0, row1, col0, col1`` and
         the layers. Wedge: ``al_mm``, ``pmma_mm``, ``pe_mm``. Phantom:
         ``ha_g_cm2``, ``lean_eq_mm``, ``fat_eq_mm``, optionally ``water_mm`` and
-        ``beam_stop`` (rows with 1 are left out). Densities in g/cm3 are in
-        ``meta.json`` under ``density_g_cm3``.
+        ``beam_stop``: rows with 1 lie in the shadow of a lead plug (6 mm square,
+        or ``beam_stop_mm`` of ``meta.json``) and give the scatter. Densities in
+        g/cm3 are in ``meta.json`` under ``density_g_cm3``.
 
     Returns
     -------
@@ -42,13 +48,18 @@ def calibrate(wedge: str | Path | HasImages, phantom: str | Path | HasImages) ->
 
     Notes
     -----
+    Light behind the phantom's beam stops is scatter; its size and reach are fitted
+    (see ``imaging/scatter.py``) and it is taken from wedge, phantom and every later scan
+    before anything else. Without beam stops the mean scatter of the device is
+    left to the response, which fits objects as large as the wedge.
+
     The wedge gives the inverse of the device's two-energy response: a cubic in
     the two attenuations without a constant, weighted by the transmitted counts,
     to equivalent areal masses of aluminium and PMMA (polyethylene cells join in
     through two equivalents of their own, solved in the same least squares). The
     phantom then expresses hydroxyapatite (with its binder, which stands for
-    collagen), lean and fat in that basis. Beam hardening and the mean scatter of
-    the device are absorbed in the response; no spectrum or table is used.
+    collagen), lean and fat in that basis. Beam hardening is absorbed in the
+    response; no spectrum or table is used.
 
     References
     ----------
@@ -63,16 +74,20 @@ def calibrate(wedge: str | Path | HasImages, phantom: str | Path | HasImages) ->
     >>> cal.device_id, cal.residual_ha < 0.01
     ('k_edge', True)
     """
-    wedge_cells, wedge_meta, wedge_name = _cells(wedge, ("al_mm", "pmma_mm", "pe_mm"))
-    phantom_cells, phantom_meta, phantom_name = _cells(phantom, ("ha_g_cm2", "lean_eq_mm", "fat_eq_mm"))
-    device = str(wedge_meta.get("device_id", ""))
-    if device != str(phantom_meta.get("device_id", "")):
+    wedge_scan = _Scan.load(wedge, ("al_mm", "pmma_mm", "pe_mm"))
+    phantom_scan = _Scan.load(phantom, ("ha_g_cm2", "lean_eq_mm", "fat_eq_mm"))
+    device = str(wedge_scan.meta.get("device_id", ""))
+    if device != str(phantom_scan.meta.get("device_id", "")):
         raise ImageError(
-            f"wedge and phantom are of different devices: {device!r} ({wedge_name}) and "
-            f"{phantom_meta.get('device_id')!r} ({phantom_name})"
+            f"wedge and phantom are of different devices: {device!r} ({wedge_scan.where}) and "
+            f"{phantom_scan.meta.get('device_id')!r} ({phantom_scan.where})"
         )
-    response = _fit_response(wedge_cells, wedge_meta, wedge_name)
-    materials, residual_ha, residual_fat = _fit_materials(phantom_cells, phantom_meta, phantom_name, response)
+    scatter = phantom_scan.scatter()
+    wedge_cells, phantom_cells = wedge_scan.cells(scatter), phantom_scan.cells(scatter)
+    response = _fit_response(wedge_cells, wedge_scan.meta, wedge_scan.where)
+    materials, residual_ha, residual_fat = _fit_materials(
+        phantom_cells, phantom_scan.meta, phantom_scan.where, response
+    )
     return Calibration(
         device_id=device,
         response=fixed(response, response.shape),
@@ -80,6 +95,7 @@ def calibrate(wedge: str | Path | HasImages, phantom: str | Path | HasImages) ->
         max_attenuation=fixed(wedge_cells[["low", "high"]].max().to_numpy(), (2,)),
         residual_ha=residual_ha,
         residual_fat=residual_fat,
+        scatter=scatter,
     )
 
 
@@ -120,39 +136,80 @@ def _weighted_fit(design: FloatArray, target: FloatArray, low: FloatArray, where
     return np.asarray(solved, dtype=np.float64)
 
 
-def _cells(source: str | Path | HasImages, columns: tuple[str, ...]) -> tuple[pd.DataFrame, Any, str]:
-    """The cells of a calibration scan with their attenuations `low` and `high`."""
-    low, high, meta, where = load_pair(source)
-    if isinstance(source, str | Path):
-        file = Path(source) / "steps.csv"
-        if not file.is_file():
-            raise ImageError(f"{file} is missing; it lists the cells of the calibration scan")
-        steps = pd.read_csv(file)
-    else:
-        found = getattr(source, "steps", None)
-        if not isinstance(found, pd.DataFrame):
-            raise ImageError(f"{where}: a calibration scan in memory needs a frame 'steps'")
-        steps = found
-    needed = ("row0", "row1", "col0", "col1", *columns)
-    if absent := [c for c in needed if c not in steps]:
-        raise ImageError(f"{where}: steps.csv has no column {', '.join(map(repr, absent))}; it needs {needed}")
-    if "beam_stop" in steps:
-        steps = steps[steps["beam_stop"] == 0]
-    cells = steps.reset_index(drop=True).copy()
-    for name, image in (("low", low), ("high", high)):
-        air = air_level(image)
-        if not math.isfinite(air):
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """A calibration scan: transmissions, what its meta.json says, and its cells."""
+
+    low: FloatArray
+    high: FloatArray
+    meta: Any
+    where: str
+    steps: pd.DataFrame
+
+    @classmethod
+    def load(cls, source: str | Path | HasImages, columns: tuple[str, ...]) -> _Scan:
+        low, high, meta, where = load_pair(source)
+        if isinstance(source, str | Path):
+            file = Path(source) / "steps.csv"
+            if not file.is_file():
+                raise ImageError(f"{file} is missing; it lists the cells of the calibration scan")
+            steps = pd.read_csv(file)
+        else:
+            found = getattr(source, "steps", None)
+            if not isinstance(found, pd.DataFrame):
+                raise ImageError(f"{where}: a calibration scan in memory needs a frame 'steps'")
+            steps = found
+        needed = (*_BOX, *columns)
+        if absent := [c for c in needed if c not in steps]:
+            raise ImageError(f"{where}: steps.csv has no column {', '.join(map(repr, absent))}; it needs {needed}")
+        for box in steps[_BOX].to_numpy(int):
+            _check_box(low, box, where)
+        levels = air_level(low), air_level(high)
+        if not all(map(math.isfinite, levels)):
             raise ImageError(f"{where}: no unattenuated border around the cells, so there is no reference for air")
-        means = [_box_mean(image, box, where) for box in cells[["row0", "row1", "col0", "col1"]].to_numpy(int)]
-        cells[name] = -np.log(np.asarray(means) / air)
-    return cells, meta, where
+        return cls(low / levels[0], high / levels[1], meta, where, steps)
+
+    @property
+    def stops(self) -> npt.NDArray[np.bool_]:
+        """Rows of `steps` that lie behind a beam stop."""
+        if "beam_stop" not in self.steps:
+            return np.zeros(len(self.steps), dtype=bool)
+        return np.asarray(self.steps["beam_stop"] == 1)
+
+    @property
+    def hidden(self) -> npt.NDArray[np.int_]:
+        return self.steps.loc[self.stops, _BOX].to_numpy(int)
+
+    def spacing(self) -> tuple[float, float]:
+        try:
+            row, column = (float(v) for v in self.meta["spacing_mm"])
+        except (KeyError, TypeError, ValueError):
+            row = column = math.nan
+        if not (0 < row < math.inf and 0 < column < math.inf):
+            raise ImageError(f"{self.where}: meta.json has no spacing_mm [row, column]; the reach of scatter needs it")
+        return row, column
+
+    def scatter(self) -> Scatter:
+        if not self.stops.any():
+            return NO_SCATTER
+        plug = float(self.meta.get("beam_stop_mm", PLUG_MM))
+        return fit_scatter(self.low, self.high, self.hidden, self.spacing(), plug)
+
+    def cells(self, scatter: Scatter) -> pd.DataFrame:
+        """The cells in the open beam with their attenuations `low` and `high`."""
+        cells = self.steps[~self.stops].reset_index(drop=True)
+        shadow = plug_shadow(self.low.shape, self.hidden, self.spacing(), PLUG_MM) if self.stops.any() else None
+        for energy, (name, image) in enumerate((("low", self.low), ("high", self.high))):
+            primary = scatter.primary(image, energy, self.spacing(), shadow) if scatter.share.any() else image
+            means = [primary[r0:r1, c0:c1].mean() for r0, r1, c0, c1 in cells[_BOX].to_numpy(int)]
+            cells[name] = -np.log(np.maximum(means, LEAST))
+        return cells
 
 
-def _box_mean(image: npt.NDArray[Any], box: npt.NDArray[Any], where: str) -> float:
+def _check_box(image: FloatArray | npt.NDArray[Any], box: npt.NDArray[Any], where: str) -> None:
     row0, row1, col0, col1 = (int(v) for v in box)
     if not (0 <= row0 < row1 <= image.shape[0] and 0 <= col0 < col1 <= image.shape[1]):
         raise ImageError(f"{where}: the box rows {row0}-{row1}, columns {col0}-{col1} leaves the {image.shape} image")
-    return max(float(image[row0:row1, col0:col1].mean()), 1.0)
 
 
 def _density(meta: Any, material: str, where: str) -> float:

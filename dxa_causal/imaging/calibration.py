@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,11 @@ import numpy.typing as npt
 from dxa_causal._core.errors import ImageError
 from dxa_causal._core.files import atomic_file
 from dxa_causal.imaging.read import FloatArray
+from dxa_causal.imaging.scatter import Scatter
 
 DEGREE = 3  # of the inverse response: enough for 100/140 kVp, not more than 96 cells carry
 POWERS = tuple((i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i) if i + j > 0)
-_FORMAT = "dxa_causal forearm calibration 1"
+_FORMAT = "dxa_causal forearm calibration 2"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -36,6 +38,8 @@ class Calibration:
         Root mean square error of hydroxyapatite over the phantom's cells, g/cm2.
     residual_fat : float
         Root mean square error of fat over the phantom's cells without mineral, g/cm2.
+    scatter : Scatter
+        What is taken from a scan's light before its attenuation is formed.
     """
 
     device_id: str
@@ -44,6 +48,13 @@ class Calibration:
     max_attenuation: FloatArray
     residual_ha: float
     residual_fat: float
+    scatter: Scatter
+
+    def attenuation(self, counts: npt.NDArray[Any], air: float, energy: int, spacing_mm: npt.ArrayLike) -> FloatArray:
+        """-ln of the primary beam's transmission, from counts (energy 0 low, 1 high)."""
+        transmission = np.maximum(counts, 1.0) / air
+        found: FloatArray = -np.log(self.scatter.primary(transmission, energy, spacing_mm))
+        return found
 
     def basis(self, low: FloatArray, high: FloatArray) -> FloatArray:
         """Aluminium and PMMA equivalents (..., 2), g/cm2, of attenuations -ln(I / I_air)."""
@@ -74,6 +85,11 @@ class Calibration:
             "max_attenuation": self.max_attenuation.tolist(),
             "residual_ha": self.residual_ha,
             "residual_fat": self.residual_fat,
+            "scatter": {
+                "share": self.scatter.share.tolist(),
+                "width_mm": self.scatter.width_mm,
+                "residual": self.scatter.residual if np.isfinite(self.scatter.residual) else None,
+            },
         }
         with atomic_file(Path(path)) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -98,6 +114,7 @@ class Calibration:
                 max_attenuation=fixed(content["max_attenuation"], (2,)),
                 residual_ha=float(content["residual_ha"]),
                 residual_fat=float(content["residual_fat"]),
+                scatter=_scatter(content["scatter"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ImageError(f"{path} is damaged: {error}") from error
@@ -107,6 +124,13 @@ class Calibration:
             f"Calibration(device {self.device_id}, phantom residual {self.residual_ha:.4f} g/cm2 HA, "
             f"{self.residual_fat:.3f} g/cm2 fat)"
         )
+
+
+def _scatter(content: Any) -> Scatter:
+    residual = content["residual"]
+    return Scatter(
+        fixed(content["share"], (2,)), float(content["width_mm"]), float("nan") if residual is None else float(residual)
+    )
 
 
 def response_terms(low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from dxa_causal._core.errors import UnmeasurableScanError
+from dxa_causal._core.errors import OptionError, UnmeasurableScanError
 from dxa_causal.imaging.air import air_level
 from dxa_causal.imaging.calibration import Calibration
 from dxa_causal.imaging.read import BoolArray, FloatArray, ForearmScan
@@ -16,15 +18,16 @@ ARM_ATTENUATION = 0.10  # at the low energy: about a pixel half covered by the s
 BONE_THRESHOLD = 0.12  # g/cm2 of rough mineral, smoothed; the mask is widened before fat is read beside it
 CLEAR_OF_BONE_MM = 1.8
 CLEAR_OF_SKIN_MM = 2.0
-SMOOTH_FAT_MM = (6.0, 1.2)  # along and across the arm
+SMOOTH_FAT_MM = (30.0, 10.0)  # along and across the arm: wider than the streaks of fat between muscles
 OPAQUE_HA = 2.5  # g/cm2; no forearm bone reaches it, metal does
 
 # What two energies cannot measure and must be assumed about the inside of a bone (adults):
 CORTEX_G_CM3 = 1.12  # hydroxyapatite per volume of compact bone
 DEPTH_TO_WIDTH = 0.9  # of the shaft, beam direction over image direction
 MAX_HALF_DEPTH_MM = 8.1  # the flat distal end is no deeper than this
-MARROW_FAT_SHARE = 0.85  # of the marrow by volume is adipose: yellow marrow with some red
-MUSCLE_FAT_SHARE = 0.08  # of the muscle that the bone displaces is fat between its fibres
+MARROW_FAT = 0.7  # of the marrow by volume is yellow, the rest red
+RED_MARROW_FAT = 0.5  # of red marrow is adipose tissue (lipid 40 % where yellow marrow has 80 %)
+SKIN_FAT_G_CM2 = 0.5  # of the fat in the beam lies under the skin, above and below; a bone does not displace it
 FAT_G_CM3 = 0.95
 
 
@@ -56,7 +59,7 @@ class TissueMaps:
     pixel_mm: tuple[float, float]
 
 
-def decompose(image: ForearmScan, calibration: Calibration) -> TissueMaps:
+def decompose(image: ForearmScan, calibration: Calibration, marrow_fat: float = MARROW_FAT) -> TissueMaps:
     r"""Turn a scan into areal masses of hydroxyapatite, lean and fat.
 
     Parameters
@@ -64,6 +67,9 @@ def decompose(image: ForearmScan, calibration: Calibration) -> TissueMaps:
     image : ForearmScan
     calibration : Calibration
         Of the same device.
+    marrow_fat : float
+        Share of yellow marrow in the marrow of the shaft, 0 to 1; the rest is
+        red. An assumption: adults have 0.4 to 0.95 there.
 
     Returns
     -------
@@ -71,6 +77,8 @@ def decompose(image: ForearmScan, calibration: Calibration) -> TissueMaps:
 
     Raises
     ------
+    OptionError
+        `marrow_fat` is not between 0 and 1.
     UnmeasurableScanError
         The calibration is of another device, or there is no air or no arm in
         the field.
@@ -78,21 +86,22 @@ def decompose(image: ForearmScan, calibration: Calibration) -> TissueMaps:
     Notes
     -----
     Two energies give two numbers per pixel, so a pixel of bone cannot tell
-    mineral, lean and fat apart. Soft pixels are solved for lean and fat; the fat
-    map is smoothed within the soft tissue and carried across the bones by linear
-    interpolation in each row; bone pixels are then solved for mineral and lean.
-    Fat *mass* varies less across a bone than the ratio of the attenuations does,
-    which is what older methods interpolate.
+    mineral, lean and fat apart. Soft pixels are solved for lean and fat. What the
+    soft tissue near by holds (Gaussian mean, 30 mm along and 10 mm across the
+    arm) is taken to lie over and under the bone as well; bone pixels are then
+    solved for mineral and lean. The mean is wide because streaks of fat between
+    muscles beside a bone say little about those above it.
 
-    A bone also brings fat of its own (marrow) and displaces the fat of the muscle
-    it replaces. With :math:`c` the chord of an elliptic shaft of the width seen in
-    the row, the marrow is :math:`c - m_{HA}/1.12` thick (cm, with
-    :math:`m_{HA}` in g/cm2) and the carried fat changes by
-    :math:`0.95\,[0.85\,(c - m_{HA}/1.12) - 0.08\,c]` g/cm2. These shares are
-    assumptions about adults, not measurements; without the term the one-third
-    radius reads about 3-4 % low when its marrow is yellow. A person's marrow and
-    the streaks of fat beside the bone differ, which leaves an error of
-    about 2-3 % (SD between people) that repeats from scan to scan.
+    A bone displaces tissue of that kind, less :math:`s = 0.5` g/cm2 of fat under
+    the skin, and brings marrow. With :math:`c` the chord (cm) of an elliptic shaft of
+    the width seen in the row, :math:`f, l` the fat and lean mass near by, the
+    marrow is :math:`c - m_{HA}/1.12` thick and the fat in the beam is
+
+    .. math:: f + 0.95\,[(y + 0.5(1 - y))\,(c - m_{HA}/1.12) - c\,(f - s)/(f + l - s)]
+
+    g/cm2, where :math:`y` is `marrow_fat`. What remains is a person's own: fat
+    above the bone differs from that beside it by about 0.22 g/cm2 (SD), 1.1 % of
+    bone mineral for each 0.2, and repeats from scan to scan.
 
     References
     ----------
@@ -109,6 +118,8 @@ def decompose(image: ForearmScan, calibration: Calibration) -> TissueMaps:
     """
     from scipy import ndimage
 
+    if not 0.0 <= marrow_fat <= 1.0:
+        raise OptionError(f"marrow_fat={marrow_fat!r} must lie between 0 and 1 (adults: 0.4 to 0.95)")
     name = image.scan_id or "scan"
     if image.device_id and calibration.device_id and image.device_id != calibration.device_id:
         raise UnmeasurableScanError(
@@ -121,7 +132,8 @@ def decompose(image: ForearmScan, calibration: Calibration) -> TissueMaps:
         )
     dead = dead_rows(image, air)
     low, high = (
-        _bridge(-np.log(np.maximum(counts, 1.0) / level), dead) for counts, level in zip((image.low, image.high), air)
+        _bridge(calibration.attenuation(_whole(counts, dead), level, energy, image.spacing_mm), dead)
+        for energy, (counts, level) in enumerate(zip((image.low, image.high), air))
     )
     arm = arm_mask(low)
     if not arm.any():
@@ -135,12 +147,15 @@ def decompose(image: ForearmScan, calibration: Calibration) -> TissueMaps:
     opaque = ndimage.binary_dilation(opaque, iterations=2)
     bone = arm & (ndimage.gaussian_filter(rough, 1.0) > BONE_THRESHOLD)
     for _ in range(2):  # the second round has the local fat, so the first mask need not be good
-        fat_everywhere = _carry_fat(fat, arm, bone | opaque, pixel)
-        ha, lean_bone = calibration.bone(low, high, fat_everywhere)
+        near_fat, near_lean = _near_by((fat, lean), arm, bone | opaque, pixel)
+        ha, lean_bone = calibration.bone(low, high, near_fat)
         bone = arm & (ndimage.gaussian_filter(ha, 1.0) > BONE_THRESHOLD)
-    carried, chord = fat_everywhere, _chord_cm(bone, pixel)
+    chord = _chord_cm(bone, pixel)
+    displaced = np.clip((near_fat - SKIN_FAT_G_CM2) / np.maximum(near_fat + near_lean - SKIN_FAT_G_CM2, 0.5), 0.0, 1.0)
+    adipose = marrow_fat + RED_MARROW_FAT * (1.0 - marrow_fat)
     for _ in range(2):  # mineral and marrow thickness depend on each other, weakly
-        fat_everywhere = carried + _own_fat(ha, chord)
+        marrow = np.maximum(chord - np.maximum(ha, 0.0) / CORTEX_G_CM3, 0.0)
+        fat_everywhere = near_fat + FAT_G_CM3 * (adipose * marrow - displaced * chord)
         ha, lean_bone = calibration.bone(low, high, fat_everywhere)
     lean = np.where(bone, lean_bone, lean)
     fat = np.where(bone, fat_everywhere, fat)
@@ -179,6 +194,15 @@ def arm_mask(low: FloatArray) -> BoolArray:
     return arm if arm.mean() >= 0.05 else np.zeros_like(arm)
 
 
+def _whole(counts: npt.NDArray[Any], dead: BoolArray) -> npt.NDArray[Any]:
+    """Counts with the nearest live row in place of each dead one, which would else scatter nothing."""
+    if not dead.any() or dead.all():
+        return counts
+    alive = np.flatnonzero(~dead)
+    nearest = alive[np.abs(alive[None, :] - np.arange(len(dead))[:, None]).argmin(axis=1)]
+    return counts[nearest]
+
+
 def _bridge(attenuation: FloatArray, dead: BoolArray) -> FloatArray:
     """Put the neighbours' mean into dead rows, so that filters and masks do not trip over them."""
     if dead.any() and not dead.all():
@@ -189,24 +213,21 @@ def _bridge(attenuation: FloatArray, dead: BoolArray) -> FloatArray:
     return attenuation
 
 
-def _carry_fat(fat: FloatArray, arm: BoolArray, bone: BoolArray, pixel_mm: FloatArray) -> FloatArray:
-    """Fat smoothed within soft tissue, then interpolated linearly across bone and up to the skin."""
+def _near_by(
+    masses: tuple[FloatArray, FloatArray], arm: BoolArray, bone: BoolArray, pixel_mm: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Gaussian means of areal masses over the soft tissue around each pixel."""
     from scipy import ndimage
 
-    column = pixel_mm[1]
-    near_bone = ndimage.binary_dilation(bone, iterations=max(1, round(CLEAR_OF_BONE_MM / column)))
-    inner = ndimage.binary_erosion(arm, iterations=max(1, round(CLEAR_OF_SKIN_MM / column)), border_value=1)
+    near_bone = ndimage.binary_dilation(bone, iterations=max(1, round(CLEAR_OF_BONE_MM / pixel_mm[1])))
+    inner = ndimage.binary_erosion(arm, iterations=max(1, round(CLEAR_OF_SKIN_MM / pixel_mm[1])), border_value=1)
     soft = inner & ~near_bone
+    if not soft.any():
+        soft = inner if inner.any() else arm
     sigma = np.asarray(SMOOTH_FAT_MM) / pixel_mm
-    weight = ndimage.gaussian_filter(soft.astype(float), sigma)
-    smooth = ndimage.gaussian_filter(np.where(soft, fat, 0.0), sigma) / np.maximum(weight, 1e-9)
-    carried = smooth.copy()
-    columns = np.arange(fat.shape[1])
-    overall = float(np.median(fat[soft])) if soft.any() else 0.0
-    for row in range(len(fat)):
-        known = np.flatnonzero(soft[row])
-        carried[row] = np.interp(columns, known, smooth[row, known]) if known.size else overall
-    return carried
+    weight = np.maximum(ndimage.gaussian_filter(soft.astype(float), sigma), 1e-9)
+    fat, lean = (ndimage.gaussian_filter(np.where(soft, mass, 0.0), sigma) / weight for mass in masses)
+    return fat, lean
 
 
 def _chord_cm(bone: BoolArray, pixel_mm: FloatArray) -> FloatArray:
@@ -222,9 +243,3 @@ def _chord_cm(bone: BoolArray, pixel_mm: FloatArray) -> FloatArray:
         across = (np.arange(n) + 0.5) * pixel_mm[1] / half_width - 1.0
         chord[run] = 0.2 * half_depth * np.sqrt(1.0 - across**2)
     return chord
-
-
-def _own_fat(ha: FloatArray, chord_cm: FloatArray) -> FloatArray:
-    """Fat, g/cm2, that a bone adds (marrow) less what it displaces (fat within muscle)."""
-    marrow = np.maximum(chord_cm - np.maximum(ha, 0.0) / CORTEX_G_CM3, 0.0)
-    return FAT_G_CM3 * (MARROW_FAT_SHARE * marrow - MUSCLE_FAT_SHARE * chord_cm)

@@ -60,9 +60,9 @@ def test_save_and_load_round_trip(tmp_path, calibrations):
     [
         ("{", "is not valid JSON"),
         ("{}", "is not a calibration file"),
-        ('{"format": "dxa_causal forearm calibration 1"}', "is damaged: 'device_id'"),
+        ('{"format": "dxa_causal forearm calibration 2"}', "is damaged: 'device_id'"),
         (
-            '{"format": "dxa_causal forearm calibration 1", "device_id": "a", "response": [1, 2]}',
+            '{"format": "dxa_causal forearm calibration 2", "device_id": "a", "response": [1, 2]}',
             r"is damaged: expected finite numbers of shape \(9, 2\)",
         ),
     ],
