@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dxa_causal._core.errors import DxaCausalError
+from dxa_causal._core.errors import DxaCausalError, OptionError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,9 +61,12 @@ def mr(
     clump: Annotated[
         Path | None, typer.Option(help="Panel (prefix of bed, bim, fam): use one variant per region of it.")
     ] = None,
-    r2: Annotated[float, typer.Option(help="Clumping: largest squared correlation of two instruments.")] = 0.001,
-    kb: Annotated[float, typer.Option(help="Clumping: within so many thousand base pairs.")] = 10_000,
-    p1: Annotated[float, typer.Option(help="Clumping: largest p of an instrument.")] = 5e-8,
+    r2: Annotated[
+        float | None, typer.Option(help="Clumping: largest squared correlation of two instruments (0.001).")
+    ] = None,
+    kb: Annotated[float | None, typer.Option(help="Clumping: within so many thousand base pairs (10,000).")] = None,
+    p1: Annotated[float | None, typer.Option(help="Clumping: largest p of an instrument (5e-8).")] = None,
+    by: Annotated[str, typer.Option(help="Join files: auto, variant (by id, whatever the builds), position.")] = "auto",
     exposure_people: Annotated[str, typer.Option(help="Cohorts in the exposure's study, with commas.")] = "",
     outcome_people: Annotated[str, typer.Option(help="The same of the outcome: who is in both?")] = "",
     out: Annotated[Path, typer.Option(help="Output folder.")] = Path("results/mr"),
@@ -73,9 +76,16 @@ def mr(
     from dxa_causal import runner
 
     people = [[name.strip() for name in side.split(",") if name.strip()] for side in (exposure_people, outcome_people)]
+    if any(people) and not all(people):
+        side = "--outcome-people" if people[0] else "--exposure-people"
+        raise OptionError(f"{side} is missing: cohorts are compared between the two studies; write unknown if so")
+    given = {name: value for name, value in (("r2", r2), ("kb", kb), ("p1", p1)) if value is not None}
+    if given and clump is None:
+        hint = "; --p-below uses the variants with a smaller p without a panel" if "p1" in given else ""
+        raise OptionError(f"--{' --'.join(given)}: only with --clump PANEL{hint}")
     result = runner.run_mr(
-        exposure, outcome, methods=methods, action=action, p_below=p_below,
-        clump=None if clump is None else {"panel": str(clump), "r2": r2, "kb": kb, "p1": p1},
+        exposure, outcome, methods=methods, action=action, by=by, p_below=p_below,
+        clump=None if clump is None else {"panel": str(clump), **given},
         people={"exposure": people[0], "outcome": people[1]} if any(people) else None,
         out=out, seed=seed, say=_say,
     )  # fmt: skip

@@ -358,11 +358,24 @@ class People(Table):
     them, `h2` the exposure's heritability (observed scale) for the correction by `mr.overlap_correction`.
     """
 
-    exposure: tuple[str, ...]
-    outcome: tuple[str, ...]
+    exposure: tuple[str, ...] = Field(min_length=1)
+    outcome: tuple[str, ...] = Field(min_length=1)
     shared: float | None = Field(default=None, ge=0, le=1)
     correlation: float | None = Field(default=None, ge=-1, le=1)
     h2: float | None = Field(default=None, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _numbers_together(self) -> Self:
+        if (self.shared is None) != (self.correlation is None):
+            missing = "shared" if self.shared is None else "correlation"
+            raise ValueError(f"{missing} is missing: shared and correlation are used together")
+        if self.h2 is not None and self.shared is None:
+            raise ValueError("h2 is used with shared and correlation, which are missing")
+        if self.shared and not self.common:
+            raise ValueError(
+                f"shared = {self.shared:g}, but no cohort is named on both sides; write it with the same name on both"
+            )
+        return self
 
     @property
     def common(self) -> list[str]:
@@ -376,7 +389,8 @@ class MrBlock(_Block):
     `methods` lists estimators, or is "all"; `convention` and `n_draws` are those of `mr.estimate`. `checks` adds what
     each estimate assumes and could detect, funnel and density; `strobe_mr` the checklist. `p_below` keeps the variants
     of the exposure file whose p-value there is smaller; `clump` one per region. `ld` is a panel whose correlations
-    between the variants are used. `truth` is the effect that a simulation planted.
+    between the variants are used. `truth` is the effect that a simulation planted. `by` joins files and panel, as in
+    `mr.harmonise`; "variant" joins builds by id.
     """
 
     exposure: str
@@ -384,6 +398,7 @@ class MrBlock(_Block):
     exposure_label: str = "exposure"
     outcome_label: str = "outcome"
     action: Literal[1, 2, 3] = 2
+    by: Literal["auto", "variant", "position"] = "auto"
     methods: tuple[Method, ...] | Literal["all"] = ("ivw", "egger", "weighted_median")
     convention: Literal["twosamplemr", "mendelianrandomization"] = "twosamplemr"
     n_draws: int = Field(default=1000, ge=2)
@@ -400,6 +415,20 @@ class MrBlock(_Block):
     def _one_threshold(self) -> Self:
         if self.clump is not None and self.p_below is not None:
             raise ValueError("clump has its own p1: leave out p_below")
+        return self
+
+    @model_validator(mode="after")
+    def _methods_know_correlations(self) -> Self:
+        if self.ld is None or self.methods == "all":
+            return self
+        from dxa_causal.mr.estimators import ESTIMATORS
+
+        if unfit := [m for m in self.methods if m in ESTIMATORS and not ESTIMATORS[m].correlated]:
+            fit = ", ".join(m for m, e in ESTIMATORS.items() if e.correlated)
+            raise ValueError(
+                f"methods: {', '.join(unfit)} take the variants for independent, but ld gives correlations; use "
+                f"{fit}, or leave ld out"
+            )
         return self
 
 

@@ -16,12 +16,13 @@ from dxa_causal.report.strobe_mr import BLANK, strobe_mr
 from dxa_causal.results import HypothesisTest, NotApplicable, versions
 from dxa_causal.runner.blocks import MrBlock
 from dxa_causal.runner.gwas_sources import gwas_of
-from dxa_causal.runner.mr_instruments import instruments, whole_file
+from dxa_causal.runner.mr_instruments import instruments, whole_file, without_places
 from dxa_causal.runner.mr_people import shared_people
 from dxa_causal.runner.steps import Context
 
 MAX_LINES = 6  # more lines cannot be told apart
 DRAWN: tuple[Method, ...] = ("ivw", "egger", "weighted_median", "weighted_mode", "raps", "conmix")
+MIN_SPREAD = 2  # variants; more show how ratios spread
 UNITLESS = ("sign",)  # its estimate is no effect per unit of the exposure
 DETECTABLE = 1.959963984540054 + 0.8416212335729143  # standard errors: 80% power at a level of 5%
 
@@ -30,12 +31,13 @@ def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Contex
     """Write counts, estimates, figures and tests; `checks` and `strobe_mr` add to them."""
     exposure, outcome = (gwas_of(source, base, context.inputs) for source in (block.exposure, block.outcome))
     chosen, selection = instruments(block, exposure, writer, base)
-    harmonised = mr.harmonise(chosen, outcome, action=block.action)
+    harmonised = mr.harmonise(chosen, outcome, action=block.action, by=block.by)
     if said := selection or whole_file(harmonised):
         writer.text.append(said)
     if block.ld is not None:
-        harmonised = harmonised.with_ld(genotypes.ld(str(base / block.ld), harmonised.table))
-        writer.text.append(f"The variants are correlated; their correlations are those of the panel {block.ld.name}.")
+        harmonised = harmonised.with_ld(genotypes.ld(str(base / block.ld), without_places(block, harmonised.table)))
+        if harmonised.n_variants > 1:
+            writer.text.append(f"The variants are correlated, as they are in the panel {block.ld.name}.")
     counts = pd.DataFrame({"what": list(harmonised.counts), "variants": list(harmonised.counts.values())})
     counts = counts.loc[(counts["variants"] > 0) | counts["what"].str.startswith("n_")].copy()
     counts["what"] = counts["what"].str.replace("_", " ")
@@ -49,8 +51,12 @@ def mendelian_randomisation(block: MrBlock, writer: BlockWriter, context: Contex
     writer.table(_beside_truth(fit.tidy(), block), "estimates", f"{effect}; where R packages differ, as {by} does.")
     if block.exponentiate:
         effects = fit.tidy(exponentiate=True).query("term == 'effect' and method not in @UNITLESS")
-        writer.table(effects, "odds_ratios", f"The same as odds ratios per unit of {block.exposure_label}.")
+        caption = (
+            f"The same as odds ratios per unit of {block.exposure_label}; standard errors are of their logarithms."
+        )
+        writer.table(effects, "odds_ratios", caption)
     _figures(block, writer, fit)
+    _pieces(writer, fit)
     agreement = _agreement(writer, fit)
     people = shared_people(block, harmonised, writer, context.seed)
     if block.checks:
@@ -83,6 +89,20 @@ def _agreement(writer: BlockWriter, fit: mr.MREstimates) -> tuple[pd.DataFrame, 
     writer.table(heterogeneity, "heterogeneity", "Cochran's Q: do the variants agree?")
     writer.table(pleiotropy.tidy(), "pleiotropy", "Egger's intercept: directional pleiotropy?")
     return heterogeneity, pleiotropy
+
+
+def _pieces(writer: BlockWriter, fit: mr.MREstimates) -> None:
+    """Show confidence sets of several pieces, of which the estimates' limits are the outer ends."""
+    sets = fit.confidence_sets()
+    broken = sets[sets.duplicated(["method", "term"], keep=False)]
+    if not broken.empty:
+        names = ", ".join(dict.fromkeys(LABELS[m] for m in broken["method"]))
+        writer.table(
+            broken,
+            "confidence_sets",
+            f"{names}: the confidence set has several pieces. Limits in the table and bars in the figures run from its "
+            "outer ends and hold values that the data exclude.",
+        )
 
 
 def _told(selection: str, people: str) -> dict[str, str]:
@@ -121,7 +141,7 @@ def _figures(block: MrBlock, writer: BlockWriter, fit: mr.MREstimates) -> None:
             "The estimates of all methods on this scale; unweighted regression, whose limits are far wider, is in the "
             "table.",
         )
-    if block.checks:
+    if block.checks and fit.harmonised.n_variants > MIN_SPREAD:
         caption = "Funnel: without directional pleiotropy the variants spread evenly around the estimate."
         writer.figure(mr_funnel(single, named, exposure=x, outcome=y), "funnel", caption)
         caption = "Where the variants' ratios lie, weighted by precision; two hills would be two effects."
@@ -226,18 +246,18 @@ def _known(
         "6b": f"Alleles aligned with action {block.action} (TwoSampleMR); {h.n_variants} variants used",
         "6c": f"{names}. Covariates of the two samples: {BLANK}",
         "8": f"{len(effects)} methods with different assumptions"
-        + ("" if agreement is None else ", heterogeneity, Egger's intercept")
+        + (", heterogeneity, Egger's intercept" if isinstance(pleiotropy, HypothesisTest) else "")
         + (", radial regression, MR-PRESSO, SIMEX, clusters, leave-one-out" if independent else ""),
         "9a": ", ".join(f"{name} {version}" for name, version in versions().items()) + f"; seed {seed}",
         "10a": "; ".join(f"{r.what}: {r.variants}" for r in counts.itertuples()),
         "11a": "table of the variants; scatter and forest" if block.checks else "scatter and forest",
         "11b": f"{y} per unit of {x}: " + "; ".join(lines),
-        "11d": "scatter, forest" + (", funnel, density" if block.checks else ""),
+        "11d": "scatter, forest" + (", funnel, density" if block.checks and h.n_variants > MIN_SPREAD else ""),
         "12b": "; ".join(q),
     }
     if h.n_variants:
         found["7"] = "Relevance by F statistics" + (
-            "" if agreement is None else "; heterogeneity and Egger's intercept for direct effects"
+            "; heterogeneity and Egger's intercept for direct effects" if isinstance(pleiotropy, HypothesisTest) else ""
         )
         found["12a"] = (
             f"F statistics of the variants: mean {f.mean():.1f}, {f.min():.1f} to {f.max():.1f}; "

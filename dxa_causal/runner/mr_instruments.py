@@ -14,6 +14,7 @@ from dxa_causal.report import BlockWriter
 from dxa_causal.runner.blocks import Clump, MrBlock
 from dxa_causal.runner.gwas_sources import GENOME_WIDE, Gwas
 
+_PLACES = ("chromosome", "position")
 # Fates that a reader of the report must see: the others are the rule.
 _LOST = ("not in the panel", "alleles differ", "monomorphic", "repeated", "HLA region")
 
@@ -23,13 +24,23 @@ def instruments(
 ) -> tuple[Gwas | pl.DataFrame, str]:  # fmt: skip
     """Rows of the exposure to use, and how they were chosen, in words; empty where nothing was asked for."""
     if block.clump is not None:
-        return _clumped(block.clump, exposure, writer, base)
+        return _clumped(block.clump, without_places(block, exposure), writer, base)
     if block.p_below is None:
         return exposure, ""
     table, _ = read_side(exposure, "exposure")
     kept = table.filter(pl.col("p_value") < block.p_below)
     said = f"Of {table.height:,} variants in the exposure file the {kept.height:,} with p < {block.p_below:g} are used."
     return (replace(exposure, frame=kept.lazy()) if isinstance(exposure, mr.GWAS) else kept), said
+
+
+def without_places(block: MrBlock, source: Gwas) -> Gwas:
+    """Drop chromosome and position where ids alone are to join, so that a panel of another build fits."""
+    if block.by != "variant":
+        return source
+    if isinstance(source, mr.GWAS):
+        present = [c for c in _PLACES if c in source.frame.collect_schema().names()]
+        return replace(source, frame=source.frame.drop(present))
+    return source.drop(columns=[c for c in _PLACES if c in source])
 
 
 def threshold(block: MrBlock) -> float:

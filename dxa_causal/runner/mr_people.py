@@ -7,6 +7,7 @@ import pandas as pd
 
 from dxa_causal import mr
 from dxa_causal._core.warnings import SharedPeopleWarning, warn
+from dxa_causal.mr.sample_overlap.mrlap import few_instruments
 from dxa_causal.report import BlockWriter
 from dxa_causal.runner.blocks import MrBlock, People
 from dxa_causal.runner.mr_instruments import threshold
@@ -21,10 +22,13 @@ def shared_people(block: MrBlock, h: mr.Harmonised, writer: BlockWriter, seed: i
         return ""
     sides = f"exposure: {', '.join(people.exposure)}; outcome: {', '.join(people.outcome)}"
     if not people.common:
-        return f"{sides}. No cohort is named on both sides."
+        return f"{sides}. No cohort has the same name on both sides."
     common = ", ".join(people.common)
     psi = _error_correlation(people, h)
-    known = "the share and the correlation of the traits are not stated" if psi is None else f"{psi:.3f} as stated"
+    unknown = "the share and the correlation of the traits are not stated"
+    if people.shared is not None:
+        unknown = "not known, since a file has no sample sizes (column n)"
+    known = unknown if psi is None else f"{psi:.3f} as stated"
     said = f"{sides}. People of {common} are on both sides; correlation of the errors: {known}"
     warn(
         f"{block.exposure_label} and {block.outcome_label}: people of {common} are in both studies. The errors of both "
@@ -38,6 +42,13 @@ def shared_people(block: MrBlock, h: mr.Harmonised, writer: BlockWriter, seed: i
         f"the root of both sample sizes, times the correlation of the traits. With weak or selected instruments "
         f"estimates move towards the observational association; without shared people they move towards zero."
     )
+    if people.shared is not None and psi is None:
+        writer.text.append(
+            "Share and correlation are stated, but a file has no sample sizes (column n): what they imply is not shown."
+        )
+    if h.n_variants < 2:
+        writer.text.append("One variant: the estimate under other correlations of the errors is not shown.")
+        return said
     writer.table(
         _table(block, h, psi),
         "overlap",
@@ -46,8 +57,17 @@ def shared_people(block: MrBlock, h: mr.Harmonised, writer: BlockWriter, seed: i
         "over-corrects: a bound.",
     )
     if psi is not None and people.h2 is not None:
-        _corrected(block, h, people.h2, psi, writer, seed)
+        if why := _not_corrected(h):
+            writer.text.append(f"Not corrected for overlap by MRlap: {why}.")
+        else:
+            _corrected(block, h, people.h2, psi, writer, seed)
     return said
+
+
+def _not_corrected(h: mr.Harmonised) -> str:
+    if h.correlated:
+        return "it takes the variants for independent, and ld gives correlations"
+    return few_instruments(h.n_variants)
 
 
 def _error_correlation(people: People, h: mr.Harmonised) -> float | None:

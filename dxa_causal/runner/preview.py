@@ -129,7 +129,7 @@ def _check_mr(block: MrBlock, spec: Study, base: Path) -> None:
             if not path.exists():
                 raise StudyFileError(f"{argument} = {str(prefix)!r}: no file {path}")
     exposure, outcome = (_gwas(source, spec, base) for source in (block.exposure, block.outcome))
-    mr.harmonise(exposure, outcome, action=block.action)
+    mr.harmonise(exposure, outcome, action=block.action, by=block.by)
 
 
 def _gwas(source: str, spec: Study, base: Path) -> Gwas:

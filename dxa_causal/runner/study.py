@@ -75,9 +75,23 @@ class Study(Table):
                 raise ValueError(
                     f"{kind} {block.name!r}: no [cohorts.{block.cohort}]; there are {sorted(self.cohorts)}{hint}"
                 )
+        self._check_gwas()
         if not seen:
             raise ValueError("nothing to do: add at least one block such as [[cox]] or [[mr]]")
         return self
+
+    def _check_gwas(self) -> None:
+        """A simulated GWAS has a name of its own and stands at real variants."""
+        from dxa_causal import datasets
+
+        shipped = set(datasets.list()["name"]) if self.gwas else set()
+        for name, spec in self.gwas.items():
+            if name in shipped:
+                raise ValueError(f"gwas.{name}: a data set of this name ships; give the simulation another name")
+            if spec.at is not None and spec.at in self.gwas:
+                raise ValueError(
+                    f"gwas.{name}: at = {spec.at!r} is a simulated GWAS; give a data set that ships or a file"
+                )
 
 
 def read_study(path: Path) -> Study:

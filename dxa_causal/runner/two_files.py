@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ def run_mr(
     out: str | Path,
     methods: str = "all",
     action: int = 2,
+    by: str = "auto",
     p_below: float | None = None,
     clump: Mapping[str, object] | None = None,
     people: Mapping[str, object] | None = None,
@@ -34,11 +36,14 @@ def run_mr(
         A file, or the name of a data set that ships.
     out : str or Path
         Output folder: new, empty, or of an earlier run. Its ``study.toml``
-        repeats the run with ``dxa-causal run``.
+        repeats the run with ``dxa-causal run``; one that differs is kept beside
+        it as ``study.1.toml`` and so on.
     methods : str
         Estimators with commas between them, or "all".
     action : {1, 2, 3}
         As in :func:`dxa_causal.mr.harmonise`.
+    by : {"auto", "variant", "position"}
+        How the files are joined; "variant" is by id alone, whatever their builds.
     p_below : float, optional
         Use the variants with a smaller p-value for the exposure.
     clump : mapping, optional
@@ -67,6 +72,7 @@ def run_mr(
         "exposure_label": labels[0],
         "outcome_label": labels[1],
         "action": action,
+        **({} if by == "auto" else {"by": by}),
         **({} if p_below is None else {"p_below": p_below}),
         **({} if clump is None else {"clump": {**clump, "panel": _panel(str(clump.get("panel", "")))}}),
         **({} if people is None else {"people": dict(people)}),
@@ -78,7 +84,12 @@ def run_mr(
     lines += [f"{key} = {_toml(value)}" for key, value in block.items()]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).write_text(MARKED)
-    (folder / NAME).write_text("\n".join(lines) + "\n", "utf-8")
+    text = "\n".join(lines) + "\n"
+    if (folder / NAME).is_file() and (folder / NAME).read_text("utf-8") != text:
+        kept = next(p for k in itertools.count(1) if not (p := folder / f"study.{k}.toml").exists())
+        (folder / NAME).rename(kept)
+        say(f"{folder / NAME} differed (edited, or other options) and is kept as {kept.name}")
+    (folder / NAME).write_text(text, "utf-8")
     return run(folder / NAME, out=folder, say=say)
 
 
@@ -89,6 +100,7 @@ def _toml(value: object) -> str:
 
 
 def _panel(prefix: str) -> str:
+    prefix = prefix.removesuffix(".bed")
     if not Path(f"{prefix}.bed").is_file():
         raise StudyFileError(f"clump: no panel {prefix!r}: there is no file {prefix}.bed")
     return str(Path(prefix).resolve())

@@ -153,7 +153,8 @@ def gwas_outcome(
     case_share : float, optional
         Share of cases, of a disease.
     shared : float
-        Share of the people of the smaller study who are in the larger one too.
+        Share of the people of the smaller study who are in the larger one too;
+        needs `true_effects`, without which the exposure has no errors to share.
     correlation : float
         Of exposure (or its residual) and outcome in them.
     direct_mean, direct_sd : float
@@ -193,11 +194,15 @@ def gwas_outcome(
     >>> gwas_outcome(exposure, 0.5, n=10_000_000, seed=1)["beta"].round(2).tolist()
     [0.05, 0.1]
     """
+    if not isinstance(exposure, pd.DataFrame):
+        raise OptionError(f"exposure is a {type(exposure).__name__}; give a pandas frame (GWAS.to_pandas())")
+    if not n > 0:
+        raise OptionError(f"n={n!r} must be positive")
+    if not np.isfinite(effect):
+        raise OptionError(f"effect={effect!r} must be a finite number")
     missing = [c for c in _NEEDED if c not in exposure.columns]
     if missing:
         raise column_not_found(missing[0], exposure.columns, argument="exposure")
-    if n <= 0:
-        raise OptionError(f"n={n!r} must be positive")
     if case_share is not None and not 0 < case_share < 1:
         raise OptionError(f"case_share={case_share!r} must lie between 0 and 1")
     if not 0 <= shared <= 1 or not -1 <= correlation <= 1 or direct_sd < 0:
@@ -218,6 +223,8 @@ def gwas_outcome(
         if "n" not in exposure.columns:
             raise ColumnNotFoundError("exposure: no column 'n'; sample sizes are needed where people are shared")
         n_x = float(_numbers(exposure, "n").mean())
+        if correlation != 0 and true_effects is None:
+            raise OptionError("shared needs true_effects: without them the exposure has no errors that could be shared")
         psi = correlation * shared * min(n_x, n) / np.sqrt(n_x * n)
     gamma = x if true_effects is None else np.asarray(true_effects, dtype=np.float64)
     if gamma.shape != x.shape:
@@ -234,6 +241,8 @@ def gwas_outcome(
 
 def _sizes(n: int | Mapping[str, int], traits: list[str]) -> dict[str, int]:
     sizes = {trait: n.get(trait) for trait in traits} if isinstance(n, Mapping) else dict.fromkeys(traits, n)
+    if isinstance(n, Mapping) and (unknown := [t for t in n if t not in traits]):
+        raise OptionError(f"n: {unknown[0]!r} is not a trait of effects; they are {', '.join(map(repr, traits))}")
     found = {}
     for trait, size in sizes.items():
         if size is None or size <= 0:
@@ -249,7 +258,11 @@ def _joint(
     place = {name: k for k, name in reversed(list(enumerate(names)))}
     joint = np.zeros((len(effects), len(names)))
     for row, (trait, of) in zip(joint, effects.items(), strict=True):
+        if not isinstance(of, Mapping):
+            raise OptionError(f"effects: {trait!r} is {of!r}; write {{trait: {{variant: effect}}}}")
         for variant, effect in of.items():
+            if not np.isfinite(effect):
+                raise OptionError(f"effects: {variant!r} of {trait!r} is {effect!r}, not a finite number")
             if variant not in place:
                 raise SummaryStatisticsError(f"effects: {variant!r} of {trait!r} is not in the panel")
             if not varies[place[variant]]:

@@ -196,6 +196,13 @@ def test_checklist_says_who_was_chosen_and_who_is_shared(simulated):
         ("rs9442392 = 0.15", "rs0 = 0.15", "'rs0' of 'trait' is not in the panel"),
         ("truth = 0.1\n", "truth = 0.1\np_below = 0.1\nclump = { panel = 'x' }\n", "clump has its own p1"),
         ('methods = ["ivw"]', 'methods = ["iwv"]', "did you mean 'ivw'?"),
+        ('methods = "all"', 'methods = ["ivw", "raps"]', "raps take the variants for independent, but ld gives"),
+        ("shared = 1.0, correlation = 0.2, h2", "h2", "h2 is used with shared and correlation, which are missing"),
+        ("shared = 1.0, correlation = 0.2, h2", "shared = 1.0, h2", "correlation is missing: shared and correlation"),
+        ('["uk biobank"]', '["FinnGen"]', "shared = 1, but no cohort is named on both sides"),
+        ('["uk biobank"]', "[]", "outcome"),
+        ("[gwas.outcome]", "[gwas.chd_gwas]", "gwas.chd_gwas: a data set of this name ships"),
+        ('at = "grip_gwas"', 'at = "protein"', "at = 'protein' is a simulated GWAS"),
     ],
 )
 def test_what_a_study_of_two_simulations_cannot_say(tmp_path, old, new, said):
@@ -203,6 +210,62 @@ def test_what_a_study_of_two_simulations_cannot_say(tmp_path, old, new, said):
     (tmp_path / "study.toml").write_text(LOCUS.replace(old, new, 1))
     done = CliRunner().invoke(app, ["check", str(tmp_path)])
     assert said in str(done.exception)
+
+
+def test_what_cannot_be_corrected_is_left_out_with_a_reason(tmp_path):
+    people = 'people = { exposure = ["A"], outcome = ["a"], shared = 1.0, correlation = 0.2, h2 = 0.1 }'
+    text = LOCUS.replace("checks = true\n", f"{people}\n")
+    (tmp_path / "study.toml").write_text(text.replace(f'ld = "{PANEL}"\nmethods = "all"', 'methods = ["ivw"]'))
+    (tmp_path / "with_ld.toml").write_text(text)
+    for study, reason in (("study", "instruments are too few"), ("with_ld", "ld gives correlations")):
+        out = tmp_path / f"out_{study}"
+        done = CliRunner().invoke(app, ["run", str(tmp_path / f"{study}.toml"), "--out", str(out)])
+        assert done.exit_code == 0, done.exception
+        page = (out / "report.html").read_text("utf-8")
+        assert "Not corrected for overlap by MRlap" in page
+        assert reason in page
+        assert named(out, "locus_estimates")["estimate"].notna().any()
+        assert not (out / "tables" / "locus_overlap_correction.csv").exists()
+
+
+def test_files_of_two_builds_join_by_id(tmp_path):
+    made = dc.simulate.gwas(PANEL, {"x": {"rs9442392": 0.15}, "y": {"rs9442392": 0.05}}, n=50_000, seed=1)
+    frames = {"same": made["y"], "x": made["x"].assign(position=made["x"]["position"] + 64_620), "y": made["y"]}
+    for name, frame in frames.items():
+        frame.to_csv(tmp_path / f"{name}.tsv", sep="\t", index=False)
+    files = ["--exposure", str(tmp_path / "x.tsv"), "--outcome", str(tmp_path / "y.tsv"), "--methods", "ivw"]
+    refused = CliRunner().invoke(app, ["mr", *files, "--out", str(tmp_path / "no")])
+    assert "different genome builds" in str(refused.exception)
+    out, clump = tmp_path / "out", ["--clump", str(PANEL), "--r2", "0.1"]
+    done = CliRunner().invoke(app, ["mr", *files, *clump, "--by", "variant", "--out", str(out)])
+    assert done.exit_code == 0, done.exception
+    made["x"].to_csv(tmp_path / "x.tsv", sep="\t", index=False)
+    one = CliRunner().invoke(app, ["mr", *files, *clump, "--out", str(tmp_path / "one")])
+    assert one.exit_code == 0, one.exception
+    pd.testing.assert_frame_equal(table(out, "estimates"), table(tmp_path / "one", "estimates"))
+
+
+def test_options_that_would_do_nothing_are_refused(tmp_path):
+    files = ["--exposure", "bmi_gwas", "--outcome", "chd_gwas", "--out", str(tmp_path / "out")]
+    alone = CliRunner().invoke(app, ["mr", *files, "--p1", "1e-5"])
+    assert "--p1: only with --clump PANEL; --p-below uses" in str(alone.exception)
+    one_side = CliRunner().invoke(app, ["mr", *files, "--exposure-people", "UKB"])
+    assert "--outcome-people is missing" in str(one_side.exception)
+    bad = CliRunner().invoke(app, ["mr", *files, "--by", "name"])
+    assert "by = 'name'" in str(bad.exception)
+
+
+def test_an_edited_study_file_is_kept(tmp_path):
+    arguments = ["mr", "--exposure", "bmi_gwas", "--outcome", "chd_gwas", "--methods", "ivw", "--out", str(tmp_path)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    file = tmp_path / "study.toml"
+    edited = file.read_text().replace("exposure_label = ", "exposure_label = 'mine' # ")
+    file.write_text(edited)
+    done = CliRunner().invoke(app, arguments)
+    assert "is kept as study.1.toml" in done.output
+    assert (tmp_path / "study.1.toml").read_text() == edited
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert not (tmp_path / "study.2.toml").exists()
 
 
 def test_command_clumps_and_says_who_is_shared(tmp_path):

@@ -3,8 +3,9 @@
     python -m tests.simulations.forearm_accuracy FOLDER [kept]
 
 Measures the two thirds of the subjects that the measurements were developed on, or, with `kept`, the third kept aside
-(subject number div 3, mod 3 is 2), which is looked at once. FOLDER holds ``scans/``, ``calibration/`` and ``truth.csv`` in the format of tests/reference/forearm (an independent
-3-D generator that shares nothing with this package). Every scan counts; failures are shown.
+(subject number div 3, mod 3 is 2), which is looked at once. FOLDER holds ``scans/``, ``calibration/`` and
+``truth.csv`` in the format of tests/reference/forearm (an independent 3-D generator that shares nothing with this
+package). Every scan counts; failures are shown.
 """
 
 import sys

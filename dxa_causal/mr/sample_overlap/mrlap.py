@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 _METHOD = "MRlap"
 _CELLS = 1_000_000  # of draws by instruments, at once
+ENOUGH = 10  # instruments; fewer say nothing about the effects of a whole genome
 
 
 class _Known(NamedTuple):
@@ -83,8 +84,9 @@ class OverlapCorrection(Result):
             conf_level=conf_level, exponentiate=exponentiate,
         )  # fmt: skip
         table = pd.DataFrame({"term": ["observed", "corrected", "difference"], **columns})
+        few = few_instruments(self.nobs)
         reason = "" if variance > 0 else "the drawn variance of the difference is not positive: take more n_draws"
-        return table.assign(n_variants=self.nobs, reason=["", "", reason])
+        return table.assign(n_variants=self.nobs, reason=["", few, reason or few])
 
     def glance(self) -> pd.DataFrame:
         """One row: n_variants, polygenicity, per_variant_h2, error_correlation."""
@@ -166,6 +168,10 @@ def overlap_correction(
     markers with and without an effect). Errors come from redrawing effects, heritability, error
     correlation and observed estimate.
 
+    With fewer than ten instruments, or instruments of one locus, the model of
+    a whole genome cannot be fitted: in simulated protein studies with four
+    variants of one gene it moved an unbiased estimate by 16 to 41 % and its limits
+    held the truth in 60 to 4 % as `h2` went from 0.05 to 0.3. Then `tidy` says so.
     The correction is as good as the assumption of one normal distribution of
     effects; large effects outside it call for a higher `p1`. Differences from
     the R package: the share is solved for exactly (there to within 1e-6), and
@@ -229,7 +235,7 @@ def overlap_correction(
     drawn = np.column_stack([effect[fine], solve(total[fine], herit[fine], cross[fine], effect[fine])[1]])
     spread = np.cov(drawn.T)
     n = harmonised.n_variants
-    notes = []
+    notes = [few] if (few := few_instruments(int(used.sum()))) else []
     if not found.met[0]:
         notes.append("the instruments explain more than the heritability and one normal distribution of effects allow")
     if not fine.all():
@@ -249,6 +255,11 @@ def overlap_correction(
             notes=tuple(notes),
         ),
     )  # fmt: skip
+
+
+def few_instruments(n: int) -> str:
+    """Why so few instruments cannot be corrected, empty when there are enough."""
+    return f"{n} instruments are too few for the model of a whole genome: do not use" if n < ENOUGH else ""
 
 
 def _known(
