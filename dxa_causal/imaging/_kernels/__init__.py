@@ -1,0 +1,1 @@
+"""Kernels of quality control: arrays in, small records out."""
