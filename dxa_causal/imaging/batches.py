@@ -14,7 +14,6 @@ from dxa_causal._core.errors import (
     CollinearityError,
     MeasurementError,
     MissingDataError,
-    OptionError,
     UnseenLevelError,
     shown,
 )
@@ -230,9 +229,9 @@ def combat(
     """
     check_option("prior", prior, Prior)
     names = list(dict.fromkeys(name_list(features, "features")))
-    protected = [] if covariates is None else list(dict.fromkeys(name_list(covariates, "covariates")))
-    if overlap := (set(names) & {batch, *protected}) or ({batch} & set(protected)):
-        raise OptionError(f"{sorted(overlap)[0]!r} is named twice; features, batch and covariates must differ")
+    protected = (
+        [] if covariates is None or len(covariates) == 0 else list(dict.fromkeys(name_list(covariates, "covariates")))
+    )
     table = _whole(frame, names, batch, protected)
     label = table[batch].astype(str)
     batches = tuple(str(b) for b in _sorted_levels(table[batch]))

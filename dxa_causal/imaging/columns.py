@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dxa_causal._core.errors import EmptyDataError, MeasurementError, MissingDataError, column_not_found, shown
+from dxa_causal._core.errors import (
+    EmptyDataError,
+    MeasurementError,
+    MissingDataError,
+    OptionError,
+    column_not_found,
+    shown,
+)
 from dxa_causal._design.matrix import plain_types, to_pandas
 
 FloatArray = npt.NDArray[np.float64]
@@ -20,12 +27,15 @@ def read_table(data: Any, labels: Mapping[str, str | None], features: Sequence[s
     names = list(dict.fromkeys(name_list(features, "features")))
     frame = to_pandas(data)
     asked = [(argument, name) for argument, name in labels.items() if name is not None]
+    named = [name for _, name in asked] + names
+    if twice := [name for name in named if named.count(name) > 1]:
+        raise OptionError(f"column {twice[0]!r} is named twice; {', '.join(labels)} and features must differ")
     for argument, name in [*asked, *(("features", name) for name in names)]:
         if name not in frame.columns:
             raise column_not_found(str(name), frame.columns, argument=argument)
     if len(frame) == 0:
         raise EmptyDataError("the frame has no rows")
-    table = plain_types(frame[list(dict.fromkeys([*(name for _, name in asked), *names]))])
+    table = plain_types(frame[named])
     for argument, name in asked:
         absent = np.flatnonzero(table[name].isna())
         if absent.size:
@@ -38,14 +48,16 @@ def read_table(data: Any, labels: Mapping[str, str | None], features: Sequence[s
 
 def name_list(names: Sequence[str] | str, argument: str) -> list[str]:
     """Return one or several names as a list; none is refused."""
-    found = [names] if isinstance(names, str) else list(names)
-    if not found:
-        raise MeasurementError(f"{argument}={names!r} names no column; name one or more")
+    found = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else []
+    if not found or not all(isinstance(name, str) for name in found):
+        raise OptionError(f"{argument}={names!r} names no column; allowed is a name or a list of names")
     return found
 
 
 def read_numbers(column: Any, what: str) -> FloatArray:
     """Return a column as float64, nan where missing; text, dates, truth values and infinities are refused."""
+    if np.ndim(column) != 1:
+        raise MeasurementError(f"{what} has {np.ndim(column)} dimensions; allowed is one row of numbers")
     series = plain_types(pd.Series(column).to_frame("x"))["x"]
     if series.isna().all() and series.dtype == object:
         series = series.astype(np.float64)

@@ -136,6 +136,11 @@ class PrecisionResult(Result):
         """
         features = list(dict.fromkeys(self.feature))
         first, second = self._visit(before, features, "before"), self._visit(after, features, "after")
+        if first["subject"].dtype.kind != second["subject"].dtype.kind:
+            one, two = (shown(visit["subject"].iloc[0]) for visit in (first, second))
+            raise MeasurementError(
+                f"before has subjects like {one}, after like {two}: are they of one type, text or number?"
+            )
         pair = first.merge(second, on=["subject", "feature"], how="outer", suffixes=("_before", "_after"), sort=False)
         known = pd.DataFrame({"device": self.device, "feature": self.feature, "lsc": self.lsc})
         pair["device"] = pair["device_before"].fillna(pair["device_after"])

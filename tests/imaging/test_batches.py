@@ -102,7 +102,7 @@ def test_numbers_as_batches_and_order_of_rows(table):
         (lambda d: d.assign(f3=d["f3"].where(d.index != 507)), {}, MissingDataError, "'f3' is missing in 1 rows.* 507"),
         (lambda d: d.assign(sex="F"), {"covariates": "sex"}, MeasurementError, "covariate 'sex' has one value"),
         (lambda d: d.assign(age=d["age"].where(d.index != 500)), {"covariates": "age"}, MissingDataError, "'age'"),
-        (lambda d: d, {"covariates": "f1"}, OptionError, "'f1' is named twice"),
+        (lambda d: d, {"covariates": "f1"}, OptionError, "column 'f1' is named twice"),
         (lambda d: d.assign(f2=1.0), {"mean_only": True}, MeasurementError, "'f2' does not vary"),
     ],
 )  # fmt: skip

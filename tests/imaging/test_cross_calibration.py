@@ -145,6 +145,7 @@ def test_pairs_left_out_and_noted(pairs):
         (lambda x, y: (x, y[1:]), MeasurementError, "x has 24 values and y 23"),
         (lambda x, y: (x, -y), MeasurementError, "not positively associated"),
         (lambda x, y: (x, np.ones(24)), MeasurementError, "all values of y are 1"),
+        (lambda x, y: (x.reshape(12, 2), y), MeasurementError, "x has 2 dimensions"),
         (lambda x, y: (list("abcdefghijkl"), y[:12]), MeasurementError, "x must hold numbers"),
         (lambda x, y: (np.append(x[1:], np.inf), y), MeasurementError, "x holds inf in row 23"),
     ],

@@ -31,26 +31,30 @@ def test_cusum_is_the_plain_recursion():
     rng = np.random.default_rng(2)
     for _ in range(50):
         z = rng.standard_normal(60) + (np.arange(60) >= 30)
-        sums, total, alarm, start = [], 0.0, -1, 0
+        sums, total, alarm = [], 0.0, -1
         for i, value in enumerate(z):
             total = max(0.0, total + value - 0.5)
             sums.append(total)
-            if total == 0 and alarm < 0:
-                start = i + 1
             if total > 4 and alarm < 0:
                 alarm = i
         found = cusum(z, 0.5, 4.0)
         np.testing.assert_allclose(found.sums, sums, atol=1e-12)
         assert found.alarm == alarm
-        assert found.start == (start if alarm >= 0 else -1)
-        if alarm >= 0:
-            assert found.size == pytest.approx(np.mean(z[start : alarm + 1]))
+        if alarm < 0:
+            assert (found.start, np.isnan(found.size)) == (-1, True)
+            continue
+        # squared errors about a step, by brute force over its place
+        steps = [max(np.mean(z[t : alarm + 1]), 0.0) for t in range(alarm + 1)]
+        rest = [np.sum(z[:t] ** 2) + np.sum((z[t : alarm + 1] - steps[t]) ** 2) for t in range(alarm + 1)]
+        assert found.start == np.argmin(rest)
+        assert found.size == pytest.approx(steps[found.start])
 
 
 def test_a_step_is_dated_and_sized(phantom):
     phantom.loc[60:, "ha"] -= 0.012
     found = imaging.drift(phantom)
     shift = found.shifts().iloc[0]
+    assert "direction" in str(found.summary())
     assert shift["direction"] == "down"
     assert abs((shift["change"] - phantom["date"][60]).days) <= 14
     assert shift["change"] <= shift["alarm"]
@@ -110,6 +114,8 @@ def test_missing_scans_and_a_bad_baseline_are_noted(phantom):
         (lambda d: d.assign(ha=-d["ha"]), "must be positive"),
         (lambda d: d.assign(date="2024-01-01"), "all 90 scans are of one time"),
         (lambda d: d.assign(date="soon"), "time='date' must hold dates .*'soon' in row 0"),
+        (lambda d: d.assign(date="03/04/2024"), "time='date' must hold dates"),
+        (lambda d: d.assign(date=np.arange(90) * 7.0), "holds numbers from 0 to 623; numbers are years"),
         (lambda d: d.assign(device_id=["a", "b"] * 45), r"names several devices \('a', 'b'\)"),
         (lambda d: d.assign(ha="1"), "column 'ha' must hold numbers"),
     ],

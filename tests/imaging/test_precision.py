@@ -109,6 +109,8 @@ def test_changes(scans):
     assert table.loc[list("cdegf"), "reason"].tolist() == [
         "no value after", "another device", "no value after", "no value before", "no precision of this device",
     ]  # fmt: skip
+    with pytest.raises(MeasurementError, match="before has subjects like 'a', after like 0: are they of one type"):
+        found.changed(before, after.assign(subject_id=range(6)))
     with pytest.raises(MeasurementError, match=r"before: subject 'a' stands in two rows, the second 101.*allowed"):
         found.changed(scans, after)
 
@@ -132,8 +134,13 @@ def test_refusals(scans, change, error, message):
 
 
 def test_no_features(scans):
-    with pytest.raises(MeasurementError, match="names no column"):
-        imaging.precision(scans, [])
+    for nothing in ([], 5, [None]):
+        with pytest.raises(OptionError, match="features=.* names no column"):
+            imaging.precision(scans, nothing)
+    with pytest.raises(
+        OptionError, match="column 'subject_id' is named twice; subject, device and features must differ"
+    ):
+        imaging.precision(scans, ["subject_id", "bmd"])
 
 
 def test_shrout_and_fleiss():

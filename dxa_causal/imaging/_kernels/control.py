@@ -55,9 +55,9 @@ class Cusum:
     alarm : int
         Place of the first sum beyond the decision interval; -1 for none.
     start : int
-        Place of the first value after the sum was last 0 before the alarm; -1.
+        Place of the first value after the change, by maximum likelihood; -1 without an alarm.
     size : float
-        Estimated shift in standard deviations; nan without an alarm.
+        Mean from there to the alarm, standard deviations; nan without an alarm.
     """
 
     sums: FloatArray
@@ -67,7 +67,10 @@ class Cusum:
 
 
 def cusum(z: FloatArray, slack: float, interval: float) -> Cusum:
-    """Sum what exceeds `slack`, upwards, never below 0.
+    """Sum what exceeds `slack`, upwards, never below 0; date the change that raised the alarm.
+
+    Of a step after value t the log-likelihood is that of no step plus ``S**2 / (2 m)``, S being the sum of the m
+    values since. The usual estimate, the last 0 of the sum, dates steps of two or more standard deviations too early.
 
     Examples
     --------
@@ -82,6 +85,7 @@ def cusum(z: FloatArray, slack: float, interval: float) -> Cusum:
     if over.size == 0:
         return Cusum(sums, -1, -1, float("nan"))
     alarm = int(over[0])
-    zeros = np.flatnonzero(sums[:alarm] <= 1e-12)
-    start = int(zeros[-1]) + 1 if zeros.size else 0
-    return Cusum(sums, alarm, start, slack + float(sums[alarm]) / (alarm - start + 1))
+    since = np.cumsum(z[alarm::-1])[::-1]
+    count = np.arange(alarm + 1, 0, -1)
+    start = int(np.argmax(np.maximum(since, 0.0) ** 2 / count))
+    return Cusum(sums, alarm, start, float(since[start] / count[start]))
