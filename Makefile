@@ -48,7 +48,7 @@ bench: setup
 
 simulations: setup
 	$(BIN)/python -m tests.simulations.known_effect
-	for part in survival interval_censoring parametric multi_state illness_death evaluation calibration imputation selection mendelian_randomisation multivariable_mr loci overlap; do \
+	for part in survival interval_censoring parametric multi_state illness_death evaluation calibration imputation selection mendelian_randomisation multivariable_mr loci overlap densitometry; do \
 		$(BIN)/python -m tests.simulations.$$part || exit 1; done
 
 clean:

@@ -90,6 +90,33 @@ def _noisy():
     return dc.mr.Harmonised.from_arrays(beta_exposure=x, se_exposure=se, beta_outcome=y, se_outcome=se)
 
 
+def _repeats():
+    """Forty people scanned twice, half of them on each of two devices."""
+    rng = np.random.default_rng(6)
+    person = np.repeat(np.arange(40), 2)
+    columns = {"subject_id": person, "device_id": np.where(person % 2, "a", "b"), "repeat": np.tile([1, 2], 40)}
+    noise = rng.standard_normal((2, 80))
+    bmd, fat = rng.normal(0.7, 0.1, 40)[person], rng.normal(0.3, 0.05, 40)[person]
+    return pd.DataFrame({**columns, "bmd": bmd + 0.01 * noise[0], "fat": fat + 0.01 * noise[1]})
+
+
+def _two_devices():
+    means = _repeats().groupby(["subject_id", "repeat"])["bmd"].mean().unstack()
+    return means[1], 0.05 + 1.1 * means[2]
+
+
+def _phantom():
+    values = np.random.default_rng(7).normal(1.0, 0.004, 60) + 0.01 * (np.arange(60) >= 40)
+    return pd.DataFrame({"date": pd.date_range("2024-01-01", periods=60, freq="7D"), "ha": values})
+
+
+def _sites():
+    rng = np.random.default_rng(8)
+    site = np.arange(60) % 3
+    table = pd.DataFrame(rng.standard_normal((60, 4)) * (1 + site[:, None] / 4) + site[:, None], columns=list("abcd"))
+    return table.assign(site=np.array(["x", "y", "z"])[site], age=rng.normal(60, 8, 60))
+
+
 def _cox(**options):
     return dc.survival.cox("Surv(time, died) ~ age + C(sex) + grip_kg", _cohort(), **options)
 
@@ -357,6 +384,12 @@ RESULTS = {
     "mr_clusters": lambda: dc.mr.clusters(_harmonised(), max_clusters=4, seed=1),
     "mr_negative_controls": lambda: dc.mr.negative_controls({"skin": _harmonised(), "hair": _harmonised()}, seed=1),
     "mr_radial": lambda: dc.mr.radial(_harmonised(), seed=1, n_draws=100),
+    "precision": lambda: dc.imaging.precision(_repeats(), ["bmd", "fat"]),
+    "stability": lambda: dc.imaging.stability(_repeats(), ["bmd", "fat"]),
+    "cross-calibration": lambda: dc.imaging.cross_calibrate(*_two_devices()),
+    "cross-calibration ranks": lambda: dc.imaging.cross_calibrate(*_two_devices(), method="passing_bablok"),
+    "drift": lambda: dc.imaging.drift(_phantom()),
+    "combat": lambda: dc.imaging.combat(_sites(), list("abcd"), "site", covariates="age"),
 }
 
 COEFFICIENTS = (

@@ -81,6 +81,14 @@ class UnmeasurableScanError(ImageError):
         return str(self.args[0])
 
 
+class MeasurementError(DxaCausalError):
+    """Measurements cannot be used for quality control: not numbers, too few, or of several devices."""
+
+
+class ReferenceValueError(DxaCausalError):
+    """There are no reference values for a device, site, sex, ancestry or age, or they contradict each other."""
+
+
 class StudyFileError(DxaCausalError):
     """A ``study.toml`` holds an unknown key or a value that is not allowed."""
 

@@ -74,6 +74,10 @@ class ImputationWarning(DxaCausalWarning):
     """A column cannot take the part in an imputation that it was given."""
 
 
+class CalibrationRangeWarning(DxaCausalWarning):
+    """Values lie outside the range that a cross-calibration was fitted on."""
+
+
 class KernelCacheWarning(DxaCausalWarning):
     """Compiled kernels cannot be kept on disk; each process compiles anew."""
 

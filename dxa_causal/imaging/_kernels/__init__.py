@@ -1,4 +1,4 @@
-"""Numba kernels of the imaging room: planar maps in, texture features and variograms out."""
+"""Numba kernels of the imaging room: texture and variograms of planar maps, statistics of quality control."""
 
 from dxa_causal.imaging._kernels import texture, variogram
 
