@@ -40,6 +40,8 @@ class TissueMaps:
     ha, lean, fat : (rows, columns) ndarray
         Areal mass, g/cm2. Under bone, fat is interpolated from the soft tissue
         beside it. NaN where nothing can be known (dead rows, metal).
+    marrow : (rows, columns) ndarray
+        Assumed thickness of the marrow, cm; 0 outside bone.
     arm, bone, opaque, beyond : (rows, columns) ndarray of bool
         Arm; roughly detected bone; pixels of metal or another opaque object;
         pixels that attenuate more than anything in the calibration wedge.
@@ -51,6 +53,7 @@ class TissueMaps:
     ha: FloatArray
     lean: FloatArray
     fat: FloatArray
+    marrow: FloatArray
     arm: BoolArray
     bone: BoolArray
     opaque: BoolArray
@@ -165,6 +168,7 @@ def decompose(image: ForearmScan, calibration: Calibration, marrow_fat: float = 
         ha=ha,
         lean=lean,
         fat=fat,
+        marrow=marrow,
         arm=arm,
         bone=bone,
         opaque=opaque,

@@ -15,7 +15,7 @@ from dxa_causal._core.errors import ImageError, column_not_found
 from dxa_causal._core.parallel import parallel_map
 from dxa_causal.imaging.calibrate import calibrate
 from dxa_causal.imaging.calibration import Calibration
-from dxa_causal.imaging.dictionary import MEASURED_NAMES, TEXTURE_NAMES
+from dxa_causal.imaging.dictionary import FEATURE_NAMES
 from dxa_causal.imaging.features import features
 from dxa_causal.imaging.read import read
 
@@ -84,14 +84,14 @@ def extract(
             partial(_row, calibrations=ready), jobs, n_jobs=n_jobs, progress=progress, description="measuring scans"
         )
     )
-    columns = [*MEASURED_NAMES, *TEXTURE_NAMES, "qc_flag", "error"]
+    columns = [*FEATURE_NAMES, "qc_flag", "error"]
     measured = pd.DataFrame(rows, columns=columns, index=table.index)
     return pd.concat([table.drop(columns="path"), measured], axis=1)
 
 
 def _row(job: tuple[str, str | None], *, calibrations: Mapping[str, Calibration]) -> dict[str, Any]:
     path, device = job
-    nothing: dict[str, Any] = dict.fromkeys((*MEASURED_NAMES, *TEXTURE_NAMES), math.nan)
+    nothing: dict[str, Any] = dict.fromkeys(FEATURE_NAMES, math.nan)
     try:
         scan = read(path)
     except ImageError as error:
@@ -120,7 +120,7 @@ def _manifest(manifest: Any) -> tuple[pd.DataFrame, Path]:
             raise ImageError(f"manifest, row {row}: {needed} is empty")
     if (twice := table["scan_id"].duplicated()).any():
         raise ImageError(f"manifest: scan_id {table['scan_id'][twice].iloc[0]!r} occurs more than once")
-    if clash := sorted({*MEASURED_NAMES, *TEXTURE_NAMES, "qc_flag", "error"} & set(table.columns)):
+    if clash := sorted({*FEATURE_NAMES, "qc_flag", "error"} & set(table.columns)):
         raise ImageError(f"manifest: column {clash[0]!r} has the name of a column that extract writes; rename it")
     return table, base
 

@@ -10,6 +10,7 @@ from dxa_causal._core.errors import UnmeasurableScanError
 from dxa_causal.imaging.read import BoolArray, FloatArray
 
 HALF_SITE_MM = 10.0
+ULTRADISTAL_MM = (10.0, 25.0)
 MARGIN_MM = 1.0  # to the border: the styloid is not found better than this
 AXIS_MM = (20.0, 110.0)  # from the styloid: where the ulna's shaft gives the direction
 
@@ -79,6 +80,18 @@ def band(distance: FloatArray, start_mm: float, stop_mm: float, row_mm: float) -
     before = np.clip((stop_mm - distance) / row_mm + 0.5, 0.0, 1.0)
     share: FloatArray = np.maximum(after + before - 1.0, 0.0)
     return share
+
+
+def sites(forearm_length_mm: float) -> dict[str, tuple[float, float]]:
+    """Start and end of every site, mm from the ulnar styloid.
+
+    Examples
+    --------
+    >>> sites(240.0)
+    {'third': (70.0, 90.0), 'mid': (25.0, 70.0), 'ultradistal': (10.0, 25.0)}
+    """
+    start, stop = third_site(forearm_length_mm)
+    return {"third": (start, stop), "mid": (ULTRADISTAL_MM[1], start), "ultradistal": ULTRADISTAL_MM}
 
 
 def third_site(forearm_length_mm: float) -> tuple[float, float]:

@@ -19,8 +19,8 @@ BONE_EDGE = 0.20  # g/cm2: about what a pixel half covered by a shaft's cortex h
 EDGE_SMOOTH_PX = 0.6  # holds noise down without moving the edge
 MIN_BONE_WIDTH_MM = 6.0
 MIN_SHAFT_MM = 30.0  # of two separate bones at the proximal end, to know which is which
-FAT_OF_FLANK = 0.5  # fat share that parts subcutaneous fat from muscle
-FLANK_SMOOTH_MM = (3.0, 1.0)
+MUSCLE_LEAN_G_CM2 = 1.2  # of lean in the beam: skin and the wall of the fascia hold less
+LEAN_SMOOTH_MM = (6.0, 0.6)  # along and across the arm
 SKIN_MM = 2.0
 
 LabelArray = npt.NDArray[np.uint8]
@@ -81,8 +81,8 @@ def segment(maps: TissueMaps) -> Segmentation:
     proximal end the two shafts are separate; the gap between them is followed
     distally and, where the bones touch, carried on in a straight line. What is
     joined to a shaft on its side of the gap is radius (low columns) or ulna;
-    other bone is carpus. Muscle is soft tissue whose fat share, smoothed, is
-    below one half, at least 2 mm from the skin's edge.
+    other bone is carpus. Muscle is soft tissue with more than 1.2 g/cm2 of lean,
+    smoothed, at least 2 mm from the skin's edge.
 
     Examples
     --------
@@ -190,12 +190,12 @@ def _muscle(maps: TissueMaps, bone: BoolArray) -> BoolArray:
     from scipy import ndimage
 
     soft = maps.arm & ~bone & np.isfinite(maps.fat)
-    sigma = np.asarray(FLANK_SMOOTH_MM) / maps.pixel_mm
-    fat, lean = (ndimage.gaussian_filter(np.where(soft, m, 0.0), sigma) for m in (maps.fat, maps.lean))
-    share = fat / np.maximum(fat + lean, 1e-6)
+    sigma = np.asarray(LEAN_SMOOTH_MM) / maps.pixel_mm
+    weight = np.maximum(ndimage.gaussian_filter(soft.astype(float), sigma), 1e-9)
+    lean = ndimage.gaussian_filter(np.where(soft, maps.lean, 0.0), sigma) / weight
     steps = max(1, round(SKIN_MM / maps.pixel_mm[1]))
     inner = ndimage.binary_erosion(maps.arm, iterations=steps, border_value=1)
-    muscle: BoolArray = soft & inner & (share < FAT_OF_FLANK)
+    muscle: BoolArray = soft & inner & (lean > MUSCLE_LEAN_G_CM2)
     regions, n = ndimage.label(muscle)
     if n > 1:  # specks of lean within the flank are not muscle
         sizes = np.bincount(regions.ravel())

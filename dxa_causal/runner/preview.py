@@ -47,13 +47,19 @@ def preview(spec: Cohort, base: Path) -> pd.DataFrame:
         return simulate.illness_death_cohort(10, seed=1)
     features = {name: 0.5 for name in imaging.feature_dictionary()["name"]} | {"qc_flag": "ok", "error": ""}
     if spec.scans is None:
-        return simulate.cohort(10, seed=1)[0].subjects.assign(**features)
+        return _beside(simulate.cohort(10, seed=1)[0].subjects, features)
     manifest = read_manifest(spec.scans, base).drop(columns="path")
     rows = load_source(spec, base)
     if spec.scans.id not in rows.columns:
         raise column_not_found(spec.scans.id, rows.columns, argument="scans.id in the cohort")
     others = [c for c in manifest.columns if c != spec.scans.id]
-    return rows.assign(**{c: manifest[c].iloc[0] for c in others}, **features)
+    return _beside(rows, {c: manifest[c].iloc[0] for c in others} | features)
+
+
+def _beside(frame: pd.DataFrame, constants: dict[str, Any]) -> pd.DataFrame:
+    """Add constant columns, all at once."""
+    kept = frame.drop(columns=[c for c in constants if c in frame])
+    return pd.concat([kept, pd.DataFrame(constants, index=frame.index)], axis=1)
 
 
 def check_block(block: Block, spec: Study, frames: dict[str, pd.DataFrame], base: Path) -> None:
