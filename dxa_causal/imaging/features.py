@@ -44,8 +44,8 @@ def features(image: ForearmScan | HasImages | str | Path, calibration: Calibrati
     Raises
     ------
     ImageError
-        The scan cannot be read. What can be read but not measured is NaN, with
-        the reason in `qc_flag`.
+        The scan cannot be read, or is a radiograph of one energy. What can be read
+        but not measured is NaN, with the reason in `qc_flag`.
 
     Notes
     -----
@@ -64,9 +64,9 @@ def features(image: ForearmScan | HasImages | str | Path, calibration: Calibrati
     >>> bool(abs(row["radius_third_bmd"] / truth["radius_third_bmd"] - 1) < 0.02), row["qc_flag"]
     (True, 'ok')
     """
-    scan = image if isinstance(image, ForearmScan) else read(image)
+    scan = read(image)
     values = dict.fromkeys((*MEASURED_NAMES, *TEXTURE_NAMES), math.nan)
-    flags: list[str] = []
+    flags = list(scan.flags)
     if quality.saturated(scan):
         flags.append("saturated")
     values["forearm_length"], flag = forearm_length(scan)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from dxa_causal.imaging.air import SATURATED
 from dxa_causal.imaging.read import BoolArray, ForearmScan
 
 FLAGS = {
     "unreadable": "the files could not be read as a scan; see the error column of extract",
+    "no_spacing": "the pixel spacing is not known, so no length, area or site can be measured",
+    "burnt_in_identity": "the picture may show the patient's name; look before it is passed on",
+    "lossy_compression": "the pixels were compressed with loss on their way here",
     "no_calibration": "no calibration of the scan's device was given",
     "device_mismatch": "scan, manifest or calibration name different devices",
     "no_air": "no unattenuated beam in the field",
@@ -34,7 +36,7 @@ _MOTION_ROWS = 3  # averaged on each side of a possible jump
 
 def saturated(scan: ForearmScan) -> bool:
     """Whether more than 0.1 % of either image is at the detector's maximum."""
-    return any(float((image == SATURATED).mean()) > SATURATED_SHARE for image in (scan.low, scan.high))
+    return any(float((image >= scan.max_count).mean()) > SATURATED_SHARE for image in (scan.low, scan.high))
 
 
 def moved(arm: BoolArray, column_mm: float) -> bool:

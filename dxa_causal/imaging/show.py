@@ -49,7 +49,7 @@ def show(image: ForearmScan | HasImages | str | Path, calibration: Calibration, 
     """
     from dxa_causal.plots.images import scan_with_rois
 
-    scan = image if isinstance(image, ForearmScan) else read(image)
+    scan = read(image)
     maps = decompose(scan, calibration)
     seg = segment(maps)
     length, _ = forearm_length(scan)

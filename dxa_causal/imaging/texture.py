@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dxa_causal._core.errors import UnmeasurableScanError
+from dxa_causal._core.errors import ImageError, UnmeasurableScanError
 from dxa_causal._core.optional import require
 from dxa_causal.imaging.read import BoolArray, FloatArray
 
@@ -46,6 +46,8 @@ def texture(image: FloatArray, mask: BoolArray, pixel_mm: tuple[float, float]) -
 
     Raises
     ------
+    ImageError
+        Mask and image differ in size.
     UnmeasurableScanError
         Fewer than 200 pixels.
 
@@ -60,6 +62,8 @@ def texture(image: FloatArray, mask: BoolArray, pixel_mm: tuple[float, float]) -
     ----------
     van Griethuysen JJM et al. (2017) Cancer Res 77:e104, doi:10.1158/0008-5472.CAN-17-0339.
     """
+    if mask.shape != image.shape:
+        raise ImageError(f"the mask is {mask.shape}, the image {image.shape} pixels; they must be of one size")
     if int(mask.sum()) < MIN_PIXELS:
         raise UnmeasurableScanError(f"{int(mask.sum())} pixels; texture needs {MIN_PIXELS} or more", "texture_failed")
     for package in ("radiomics", "SimpleITK"):
