@@ -93,11 +93,14 @@ def _measure(scan: ForearmScan, calibration: Calibration, values: dict[str, floa
         flags.append("motion")
     seg = segment(maps)
     axis = ulna_axis(seg.mask("ulna"), seg.pixel_mm)
+    distance = axis.distance(seg.labels.shape)
+    if quality.sides_contradict(seg.mask("radius"), seg.mask("ulna"), distance):
+        flags.append("sides_contradict")
+        return  # the bone measured would be the ulna
     values["ulna_styloid_row"] = axis.tip[0]
     length = values["forearm_length"]
     if not math.isfinite(length):
         return
-    distance = axis.distance(seg.labels.shape)
     start, stop = third_site(length)
     values["soft_fat_fraction"] = _soft_fat_fraction(maps, seg, distance, stop)
     if leaves_field(distance, seg.mask("radius") | seg.mask("ulna"), start, stop):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dxa_causal.imaging.read import BoolArray, ForearmScan
+from dxa_causal.imaging.read import BoolArray, FloatArray, ForearmScan
 
 FLAGS = {
     "unreadable": "the files could not be read as a scan; see the error column of extract",
@@ -20,6 +20,7 @@ FLAGS = {
     "styloid_outside_field": "the tip of the ulnar styloid is not in the field",
     "no_forearm_length": "neither forearm_length_mm nor height_cm is known, so no site can be placed",
     "length_from_height": "forearm length was taken as 0.146 of the height",
+    "sides_contradict": "the bone on the radius' side is the narrower at the wrist: wrong laterality, or mirrored",
     "site_outside_field": "the one-third site is not wholly in the field",
     "site_obscured": "more than 5 % of the one-third radius lies under metal or in dead rows",
     "beyond_calibration": "part of the one-third radius attenuates more than anything in the wedge",
@@ -31,6 +32,8 @@ FLAGS = {
 
 SATURATED_SHARE = 0.001
 MOTION_MM = 2.0
+WRIST_MM = (5.0, 20.0)  # from the ulnar styloid: here the radius is about 1.7 times as wide as the ulna
+NARROWER = 0.8
 _MOTION_ROWS = 3  # averaged on each side of a possible jump
 
 
@@ -58,3 +61,16 @@ def moved(arm: BoolArray, column_mm: float) -> bool:
     mean = np.lib.stride_tricks.sliding_window_view(edges, _MOTION_ROWS, axis=0).mean(axis=2)
     jump = (mean[_MOTION_ROWS:] - mean[:-_MOTION_ROWS]) * column_mm
     return bool(((jump > MOTION_MM).all(axis=1) | (jump < -MOTION_MM).all(axis=1)).any())
+
+
+def sides_contradict(radius: BoolArray, ulna: BoolArray, distance_mm: FloatArray) -> bool:
+    """Whether what lies on the radius' side is much narrower at the wrist than what lies on the ulna's.
+
+    Parameters
+    ----------
+    radius, ulna : (rows, columns) ndarray of bool
+    distance_mm : (rows, columns) ndarray
+        From the ulnar styloid, towards the elbow.
+    """
+    wrist = (distance_mm >= WRIST_MM[0]) & (distance_mm <= WRIST_MM[1])
+    return bool((wrist & radius).sum() < NARROWER * (wrist & ulna).sum())

@@ -143,8 +143,9 @@ def read(
 
     Images: row 0 distal; right arms with the radius at low columns, left arms as
     acquired (radius at high columns). Whether the arm lies that way round is
-    taken from `laterality`: a side named wrongly, or an image already mirrored,
-    cannot be told from the pixels here.
+    taken from `laterality`. A side named wrongly, or an image mirrored before, is
+    not noticed here; :func:`features`, which sees the bones, flags it
+    ``sides_contradict`` and measures nothing.
 
     DICOM: modalities DX, CR, BMD, OT and SC; uncompressed, RLE or JPEG 2000.
     Rescale slope and intercept are applied. Of the spacings PixelSpacing is used

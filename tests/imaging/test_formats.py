@@ -703,6 +703,27 @@ def test_a_tiff_compression_without_a_bound(tmp_path, scan):
         imaging.read(tmp_path / "a")
 
 
+@pytest.mark.parametrize("options", [{"tile": (64, 64), "compression": "zlib"}, {"rowsperstrip": 60}])
+def test_tiff_layouts(tmp_path, scan, options):
+    scan.write(tmp_path / "a")
+    tifffile.imwrite(tmp_path / "a" / "low.tif", scan.low, **options)
+    assert np.array_equal(imaging.read(tmp_path / "a").low, scan.low)
+
+
+def test_a_tiff_file_without_one_of_its_strips(tmp_path, scan):
+    scan.write(tmp_path / "a")
+    path = tmp_path / "a" / "low.tif"
+    tifffile.imwrite(path, scan.low, rowsperstrip=50)
+    with tifffile.TiffFile(path) as file:
+        count = file.pages[0].tags["StripByteCounts"]
+    n = count.valuebytecount // count.count
+    content = bytearray(path.read_bytes())
+    content[count.valueoffset : count.valueoffset + n] = bytes(n)
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match="80,000 of 100,000 bytes of pixels"):
+        imaging.read(tmp_path / "a")
+
+
 def test_a_picture_of_attenuation_is_no_scan(tmp_path, scan):
     inverted = dataclasses.replace(scan, low=65_535 - scan.low, high=65_535 - scan.high)
     inverted.write(tmp_path / "a", format="png")
