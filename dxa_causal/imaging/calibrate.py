@@ -13,7 +13,8 @@ import pandas as pd
 from dxa_causal._core.errors import ImageError
 from dxa_causal.imaging.air import air_level
 from dxa_causal.imaging.calibration import POWERS, Calibration, fixed, response_terms
-from dxa_causal.imaging.read import FloatArray, HasImages, load_pair
+from dxa_causal.imaging.pair import HasImages, load
+from dxa_causal.imaging.read import FloatArray
 
 
 def calibrate(wedge: str | Path | HasImages, phantom: str | Path | HasImages) -> Calibration:
@@ -122,7 +123,8 @@ def _weighted_fit(design: FloatArray, target: FloatArray, low: FloatArray, where
 
 def _cells(source: str | Path | HasImages, columns: tuple[str, ...]) -> tuple[pd.DataFrame, Any, str]:
     """The cells of a calibration scan with their attenuations `low` and `high`."""
-    low, high, meta, where = load_pair(source)
+    pair = load(source)
+    meta, where = pair.meta, pair.where
     if isinstance(source, str | Path):
         file = Path(source) / "steps.csv"
         if not file.is_file():
@@ -139,7 +141,7 @@ def _cells(source: str | Path | HasImages, columns: tuple[str, ...]) -> tuple[pd
     if "beam_stop" in steps:
         steps = steps[steps["beam_stop"] == 0]
     cells = steps.reset_index(drop=True).copy()
-    for name, image in (("low", low), ("high", high)):
+    for name, image in (("low", pair.low), ("high", pair.high)):
         air = air_level(image)
         if not math.isfinite(air):
             raise ImageError(f"{where}: no unattenuated border around the cells, so there is no reference for air")

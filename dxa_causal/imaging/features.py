@@ -13,7 +13,8 @@ from dxa_causal.imaging import quality
 from dxa_causal.imaging.calibration import Calibration
 from dxa_causal.imaging.decomposition import TissueMaps, decompose
 from dxa_causal.imaging.dictionary import MEASURED_NAMES, TEXTURE_NAMES
-from dxa_causal.imaging.read import BoolArray, FloatArray, ForearmScan, HasImages, read
+from dxa_causal.imaging.pair import HasImages
+from dxa_causal.imaging.read import BoolArray, FloatArray, ForearmScan, read
 from dxa_causal.imaging.regions import band, leaves_field, third_site, ulna_axis
 from dxa_causal.imaging.segmentation import CARPUS, RADIUS, ULNA, Segmentation, bone_coverage, segment
 from dxa_causal.imaging.texture import texture

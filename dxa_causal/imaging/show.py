@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from dxa_causal.imaging.calibration import Calibration
 from dxa_causal.imaging.decomposition import decompose
 from dxa_causal.imaging.features import forearm_length
-from dxa_causal.imaging.read import ForearmScan, HasImages, read
+from dxa_causal.imaging.pair import HasImages
+from dxa_causal.imaging.read import ForearmScan, read
 from dxa_causal.imaging.segmentation import segment
 
 if TYPE_CHECKING:

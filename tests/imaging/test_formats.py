@@ -270,6 +270,7 @@ def test_kvp_orders_files_of_any_name(tmp_path, scan):
     files.dicom(tmp_path / "IM1.dcm", scan.high, KVP=140)
     files.dicom(tmp_path / "IM2.dcm", scan.low, KVP=100)
     assert np.array_equal(imaging.read(tmp_path).low, scan.low)
+    assert imaging.read(tmp_path).meta["kvp"] == [100, 140]
     files.dicom(tmp_path / "IM1.dcm", scan.high, KVP=100)
     with pytest.raises(ImageError, match="KVP does not tell which file is the low energy"):
         imaging.read(tmp_path)
@@ -442,6 +443,7 @@ def test_dicom_headers_that_cannot_be_a_scan(tmp_path, scan, tags, message):
         ({"KVP": 140}, ..., "KVP is 140 in the low and 100 in the high image; the two energies look swapped"),
         ({}, {"laterality": "L"}, r"image and sidecar contradict each other in laterality \('R' and 'L'\)"),
         ({}, {"spacing_mm": [0.5, 0.5]}, "image and sidecar contradict each other in spacing_mm"),
+        ({}, {"laterality": ["R"]}, r"image and sidecar contradict each other in laterality \('R' and \['R'\]\)"),
     ],
 )
 def test_contradictions(tmp_path, scan, low, meta, message):
