@@ -178,6 +178,8 @@ def _check_compressed(data: Any, syntax: str, n: int, path: Path) -> None:
     if len(frames) != n or any(len(frame) > expected + expected // 4 + 65_536 for frame in frames):
         raise ImageError(f"{path} is damaged: {len(frames)} compressed frames do not fit its header")
     if syntax == _RLE:
+        if any(_run_lengths(frame, expected) > expected + 64 for frame in frames):  # room for padding
+            raise ImageError(f"{path}: a frame decompresses to more than the {expected:,} bytes its header says")
         return
     for frame in frames:
         at = frame.find(_CODESTREAM)
@@ -189,6 +191,19 @@ def _check_compressed(data: Any, syntax: str, n: int, path: Path) -> None:
             f"{path} is compressed with JPEG 2000; that needs a decoder: pip install pillow "
             "(or: pip install pylibjpeg pylibjpeg-openjpeg)"
         )
+
+
+def _run_lengths(frame: bytes, expected: int) -> int:
+    """Bytes that the segments of an RLE frame would make, counted little further than expected; pydicom does not."""
+    n, *starts = struct.unpack("<16L", frame[:64])
+    size = 0
+    for start, stop in zip(starts[:n], [*starts[1:n], len(frame)]):
+        at = start
+        while at < stop and size <= expected + 64:
+            code = frame[at]  # up to 127: so many bytes and one follow; above 128: one byte, repeated
+            size += code + 1 if code < 128 else (257 - code) % 129
+            at += code + 2 if code < 128 else 2 if code > 128 else 1
+    return size
 
 
 def _jpeg_2000_decoder(syntax: str) -> bool:

@@ -54,13 +54,16 @@ class ImageFile:
     not_counts: str = ""
 
 
-def file_bytes(path: Path) -> bytes:
-    """The whole file, refused when it is missing or too large to be an image of an arm."""
+def file_bytes(path: Path, *, first: int = -1) -> bytes:
+    """The file's first bytes or all of them, refused when it is missing or too large to be an image of an arm."""
+    if path.exists() and not path.is_file():  # a folder, or a pipe that would wait for ever
+        raise ImageError(f"{path} is not a file")
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise ImageError(f"{path} has {size:,} bytes; image files up to {MAX_BYTES:,} bytes are opened")
-        return path.read_bytes()
+        with open(path, "rb") as handle:
+            return handle.read(first)
     except OSError as error:
         raise ImageError(f"{path} cannot be opened: {error.strerror or error}") from error
 

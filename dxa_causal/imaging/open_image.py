@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dxa_causal._core.errors import ImageError
 from dxa_causal.imaging import dicom, nifti, png, tiff
-from dxa_causal.imaging.image_file import ImageFile
+from dxa_causal.imaging.image_file import ImageFile, file_bytes
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _REFUSED = (
@@ -28,11 +28,7 @@ def open_image(path: Path) -> ImageFile:
     ImageError
         Another kind of file, or damaged. A pickle is refused unopened.
     """
-    try:
-        with open(path, "rb") as handle:
-            start = handle.read(400)
-    except OSError as error:
-        raise ImageError(f"{path} cannot be opened: {error.strerror or error}") from error
+    start = file_bytes(path, first=400)
     if start[128:132] == dicom.MARK:
         return dicom.load(path)
     if start.startswith(_TIFF):

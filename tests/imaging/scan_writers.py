@@ -45,7 +45,7 @@ def dicom(path, frames, *, syntax=EXPLICIT, pixels=None, **tags):
             delattr(data, name)
         else:
             setattr(data, name, value)
-    if syntax == RLE:
+    if syntax == RLE and pixels is None:
         data.file_meta.TransferSyntaxUID = UID(EXPLICIT)
         data.compress(UID(RLE))
     pydicom.dcmwrite(path, data, enforce_file_format=True)

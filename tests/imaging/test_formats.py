@@ -661,6 +661,21 @@ def test_bombs_do_not_go_off(tmp_path, scan):
         assert time.perf_counter() - start < SECONDS
 
 
+def test_a_run_length_bomb(tmp_path, scan):
+    segments = struct.pack("<16L", 2, 64, 40_064, *[0] * 13) + b"\x81\0" * 40_000  # 5 MB out of 80 kB
+    for name, image in (("low", scan.low), ("high", scan.high)):
+        files.dicom(tmp_path / f"{name}.dcm", image, syntax=files.RLE, pixels=[segments])
+    with pytest.raises(ImageError, match="a frame decompresses to more than the 100,000 bytes its header says"):
+        imaging.read(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.dcm")
+    for call in (imaging.read_radiograph, imaging.dicom_private_blocks):
+        with pytest.raises(ImageError, match="a.dcm is not a file"):
+            call(tmp_path / "a.dcm")
+
+
 def test_a_file_that_is_no_image_by_its_size_is_not_opened(tmp_path):
     with open(tmp_path / "huge.tif", "wb") as handle:
         handle.write(b"II*\0")
