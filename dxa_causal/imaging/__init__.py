@@ -5,11 +5,13 @@ from dxa_causal.imaging.calibrate import calibrate
 from dxa_causal.imaging.calibration import Calibration
 from dxa_causal.imaging.cross_calibration import CrossCalibration, cross_calibrate
 from dxa_causal.imaging.decomposition import TissueMaps, decompose
+from dxa_causal.imaging.dicom import dicom_private_blocks
 from dxa_causal.imaging.dictionary import feature_dictionary
 from dxa_causal.imaging.drift import DriftResult, drift
 from dxa_causal.imaging.extract import extract
 from dxa_causal.imaging.features import features
 from dxa_causal.imaging.precision import PrecisionResult, precision
+from dxa_causal.imaging.radiograph import Radiograph, read_radiograph
 from dxa_causal.imaging.read import ForearmScan, read
 from dxa_causal.imaging.reference_values import (
     forget_references,
@@ -29,6 +31,7 @@ __all__ = [
     "ForearmScan",
     "Harmonisation",
     "PrecisionResult",
+    "Radiograph",
     "Segmentation",
     "StabilityResult",
     "TissueMaps",
@@ -36,6 +39,7 @@ __all__ = [
     "combat",
     "cross_calibrate",
     "decompose",
+    "dicom_private_blocks",
     "drift",
     "extract",
     "feature_dictionary",
@@ -43,6 +47,7 @@ __all__ = [
     "forget_references",
     "precision",
     "read",
+    "read_radiograph",
     "register_reference",
     "registered_references",
     "segment",

@@ -12,12 +12,12 @@ MIN_AIR_SHARE = 0.01  # of the field; fewer bright pixels are no reference
 SATURATED = 65535
 
 
-def air_level(image: npt.NDArray[Any]) -> float:
+def air_level(image: npt.NDArray[Any], *, saturated: float = SATURATED) -> float:
     """Counts of the unattenuated beam, NaN when the field shows too little air.
 
     The median of the pixels within 4 % of the brightest level, twice; the
     brightest level starts at the 99th percentile, so that a few hot pixels do
-    not move it.
+    not move it. NaN also when that level is `saturated`, the detector's maximum.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def air_level(image: npt.NDArray[Any]) -> float:
     50000.0
     """
     level = float(np.percentile(image, 99))
-    if level < 1 or level >= SATURATED:
+    if level < 1 or level >= saturated:
         return math.nan
     for _ in range(2):
         bright = image[np.abs(image / level - 1.0) < 0.04]

@@ -14,7 +14,8 @@ import pandas as pd
 from dxa_causal._core.errors import ImageError
 from dxa_causal.imaging.air import air_level
 from dxa_causal.imaging.calibration import POWERS, Calibration, fixed, response_terms
-from dxa_causal.imaging.read import FloatArray, HasImages, load_pair
+from dxa_causal.imaging.pair import HasImages, load
+from dxa_causal.imaging.read import FloatArray
 from dxa_causal.imaging.scatter import LEAST, NO_SCATTER, Scatter, fit_scatter, plug_shadow
 
 PLUG_MM = 6.0  # side of a lead plug, unless the phantom's meta.json has beam_stop_mm
@@ -148,7 +149,8 @@ class _Scan:
 
     @classmethod
     def load(cls, source: str | Path | HasImages, columns: tuple[str, ...]) -> _Scan:
-        low, high, meta, where = load_pair(source)
+        pair = load(source)
+        low, high, meta, where = pair.low, pair.high, pair.meta, pair.where
         if isinstance(source, str | Path):
             file = Path(source) / "steps.csv"
             if not file.is_file():

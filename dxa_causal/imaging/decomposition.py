@@ -83,8 +83,8 @@ def decompose(image: ForearmScan, calibration: Calibration, marrow_fat: float = 
     OptionError
         `marrow_fat` is not between 0 and 1.
     UnmeasurableScanError
-        The calibration is of another device, or there is no air or no arm in
-        the field.
+        The calibration is of another device, the pixel spacing is not known, or
+        there is no air or no arm in the field.
 
     Notes
     -----
@@ -128,7 +128,10 @@ def decompose(image: ForearmScan, calibration: Calibration, marrow_fat: float = 
         raise UnmeasurableScanError(
             f"{name} is of device {image.device_id!r}, the calibration of {calibration.device_id!r}", "device_mismatch"
         )
-    air = air_level(image.low), air_level(image.high)
+    if not all(map(math.isfinite, image.pixel_mm)):
+        raise UnmeasurableScanError(f"{name}: the pixel spacing is not known, so nothing has a size", "no_spacing")
+    top = image.max_count
+    air = air_level(image.low, saturated=top), air_level(image.high, saturated=top)
     if not (math.isfinite(air[0]) and math.isfinite(air[1])):
         raise UnmeasurableScanError(
             f"{name}: no unattenuated beam in the field (too little air, or saturated)", "no_air"

@@ -15,7 +15,8 @@ from dxa_causal.imaging.bone import MAGNIFICATION_SD, WALL_G_CM3, bone_site
 from dxa_causal.imaging.calibration import Calibration
 from dxa_causal.imaging.decomposition import MARROW_FAT, TissueMaps, decompose
 from dxa_causal.imaging.dictionary import FEATURE_NAMES
-from dxa_causal.imaging.read import BoolArray, FloatArray, ForearmScan, HasImages, read
+from dxa_causal.imaging.pair import HasImages
+from dxa_causal.imaging.read import BoolArray, FloatArray, ForearmScan, read
 from dxa_causal.imaging.regions import ForearmAxis, band, leaves_field, sites, ulna_axis
 from dxa_causal.imaging.segmentation import Segmentation, segment
 from dxa_causal.imaging.soft import soft_tissue
@@ -62,8 +63,8 @@ def features(
     Raises
     ------
     ImageError
-        The scan cannot be read. What can be read but not measured is NaN, with
-        the reason in `qc_flag`.
+        The scan cannot be read, or is a radiograph of one energy. What can be read
+        but not measured is NaN, with the reason in `qc_flag`.
 
     Notes
     -----
@@ -89,10 +90,9 @@ def features(
     >>> bool(abs(row["radius_third_bmd"] / truth["radius_third_bmd"] - 1) < 0.02), row["qc_flag"]
     (True, 'ok')
     """
-    scan = image if isinstance(image, ForearmScan) else read(image)
+    scan = read(image)
     values = dict.fromkeys(FEATURE_NAMES, math.nan)
-    values["marrow_fat_assumed"] = marrow_fat
-    flags: list[str] = []
+    flags = list(scan.flags)
     if quality.saturated(scan):
         flags.append("saturated")
     length, flag = forearm_length(scan)
@@ -122,18 +122,21 @@ def _measure(
         flags.append("motion")
     seg = segment(maps)
     axis = ulna_axis(seg.mask("ulna"), seg.pixel_mm)
+    distance = axis.distance(seg.labels.shape)
+    if quality.sides_contradict(seg.mask("radius"), seg.mask("ulna"), distance):
+        flags.append("sides_contradict")
+        return  # the bone measured would be the ulna
     _put(values, "ulna_styloid_row", (axis.tip[0], STYLOID_SD_MM / seg.pixel_mm[0]))
     slope = math.degrees(math.atan2(float(axis.direction[1]), float(axis.direction[0])))
     _put(values, "forearm_rotation", (-slope if scan.laterality == "L" else slope, ROTATION_SD_DEG))
     length = values["forearm_length"]
     if not math.isfinite(length):
         return
-    distance = axis.distance(seg.labels.shape)
     places = sites(length)
     stop = places["third"][1]
     for name, entry in soft_tissue(maps, seg, calibration, distance, stop).items():
         _put(values, name, entry)
-    values["radius_mineral_density_assumed"] = WALL_G_CM3
+    values |= {"radius_mineral_density_assumed": WALL_G_CM3, "marrow_fat_assumed": marrow_fat}
     bones = seg.mask("radius") | seg.mask("ulna")
     for site, (first, last) in places.items():
         if leaves_field(distance, bones, first, last):

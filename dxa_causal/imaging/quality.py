@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from dxa_causal.imaging.air import SATURATED
-from dxa_causal.imaging.read import BoolArray, ForearmScan
+from dxa_causal.imaging.read import BoolArray, FloatArray, ForearmScan
 
 FLAGS = {
     "unreadable": "the files could not be read as a scan; see the error column of extract",
+    "no_spacing": "the pixel spacing is not known, so no length, area or site can be measured",
+    "burnt_in_identity": "the picture may show the patient's name; look before it is passed on",
+    "lossy_compression": "the pixels were compressed with loss on their way here",
     "no_calibration": "no calibration of the scan's device was given",
     "device_mismatch": "scan, manifest or calibration name different devices",
     "no_air": "no unattenuated beam in the field",
@@ -18,6 +20,7 @@ FLAGS = {
     "styloid_outside_field": "the tip of the ulnar styloid is not in the field",
     "no_forearm_length": "neither forearm_length_mm nor height_cm is known, so no site can be placed",
     "length_from_height": "forearm length was taken as 0.146 of the height",
+    "sides_contradict": "the bone on the radius' side is the narrower at the wrist: wrong laterality, or mirrored",
     "site_outside_field": "the one-third site is not wholly in the field",
     "site_obscured": "more than 5 % of the one-third radius lies under metal or in dead rows",
     "beyond_calibration": "part of the one-third radius attenuates more than anything in the wedge",
@@ -29,12 +32,14 @@ FLAGS = {
 
 SATURATED_SHARE = 0.001
 MOTION_MM = 2.0
+WRIST_MM = (5.0, 20.0)  # from the ulnar styloid: here the radius is about 1.7 times as wide as the ulna
+NARROWER = 0.8
 _MOTION_ROWS = 3  # averaged on each side of a possible jump
 
 
 def saturated(scan: ForearmScan) -> bool:
     """Whether more than 0.1 % of either image is at the detector's maximum."""
-    return any(float((image == SATURATED).mean()) > SATURATED_SHARE for image in (scan.low, scan.high))
+    return any(float((image >= scan.max_count).mean()) > SATURATED_SHARE for image in (scan.low, scan.high))
 
 
 def moved(arm: BoolArray, column_mm: float) -> bool:
@@ -56,3 +61,16 @@ def moved(arm: BoolArray, column_mm: float) -> bool:
     mean = np.lib.stride_tricks.sliding_window_view(edges, _MOTION_ROWS, axis=0).mean(axis=2)
     jump = (mean[_MOTION_ROWS:] - mean[:-_MOTION_ROWS]) * column_mm
     return bool(((jump > MOTION_MM).all(axis=1) | (jump < -MOTION_MM).all(axis=1)).any())
+
+
+def sides_contradict(radius: BoolArray, ulna: BoolArray, distance_mm: FloatArray) -> bool:
+    """Whether what lies on the radius' side is much narrower at the wrist than what lies on the ulna's.
+
+    Parameters
+    ----------
+    radius, ulna : (rows, columns) ndarray of bool
+    distance_mm : (rows, columns) ndarray
+        From the ulnar styloid, towards the elbow.
+    """
+    wrist = (distance_mm >= WRIST_MM[0]) & (distance_mm <= WRIST_MM[1])
+    return bool((wrist & radius).sum() < NARROWER * (wrist & ulna).sum())

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from dxa_causal.imaging.calibration import Calibration
 from dxa_causal.imaging.decomposition import decompose
 from dxa_causal.imaging.features import forearm_length
-from dxa_causal.imaging.read import ForearmScan, HasImages, read
+from dxa_causal.imaging.pair import HasImages
+from dxa_causal.imaging.read import ForearmScan, read
 from dxa_causal.imaging.segmentation import segment
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def show(image: ForearmScan | HasImages | str | Path, calibration: Calibration, 
     """
     from dxa_causal.plots.images import scan_with_rois
 
-    scan = image if isinstance(image, ForearmScan) else read(image)
+    scan = read(image)
     maps = decompose(scan, calibration)
     seg = segment(maps)
     length, _ = forearm_length(scan)

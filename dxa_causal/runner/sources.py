@@ -102,9 +102,11 @@ def cohort_steps(name: str, spec: Cohort, base: Path) -> list[Step]:
     if spec.scans is None:
         final = Step(f"cohort.{name}", _Assemble(name, spec, base, None), _config(spec), (), [f for f in files if f])
         return [final]
+    from dxa_causal.imaging.scan_files import files_of
+
     manifest = base / spec.scans.manifest
     scans = read_manifest(spec.scans, base)
-    images = [p for folder in scans["path"] for p in sorted((manifest.parent / str(folder)).glob("*")) if p.is_file()]
+    images = [p for path in scans["path"] for p in files_of(manifest.parent / str(path))]
     calibration = [
         p
         for pair in spec.scans.calibrations.values()

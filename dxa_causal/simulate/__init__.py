@@ -5,6 +5,7 @@ from dxa_causal.simulate.cohort import SimulatedCohort, cohort
 from dxa_causal.simulate.forearm import SimulatedScan, forearm
 from dxa_causal.simulate.gwas import gwas, gwas_outcome
 from dxa_causal.simulate.onset_and_death import illness_death_cohort
+from dxa_causal.simulate.writers import write_scan
 
 __all__ = [
     "SimulatedCohort",
@@ -15,4 +16,5 @@ __all__ = [
     "gwas",
     "gwas_outcome",
     "illness_death_cohort",
+    "write_scan",
 ]

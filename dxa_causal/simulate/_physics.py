@@ -6,17 +6,14 @@ a device from its calibration scans, or a test of accuracy would test nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dxa_causal._core.errors import OptionError, nearest
-from dxa_causal._core.optional import require
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -105,13 +102,3 @@ def binned(fine: npt.NDArray[Any], columns: int) -> FloatArray:
         return np.asarray(fine, dtype=np.float64)
     total: FloatArray = np.add.reduce([fine[:, k::columns] for k in range(columns)], dtype=np.float64)
     return total / columns
-
-
-def write_images(folder: Path, low: CountArray, high: CountArray, meta: Mapping[str, Any]) -> None:
-    """Write low.tif, high.tif (16-bit, deflate) and meta.json into an existing folder."""
-    require("tifffile", extra="imaging")
-    import tifffile
-
-    for name, image in (("low", low), ("high", high)):
-        tifffile.imwrite(folder / f"{name}.tif", image, compression="zlib", photometric="minisblack", metadata=None)
-    (folder / "meta.json").write_text(json.dumps(dict(meta), indent=1) + "\n", encoding="utf-8")

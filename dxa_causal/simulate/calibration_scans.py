@@ -14,7 +14,8 @@ import pandas as pd
 
 from dxa_causal._core.files import atomic_folder
 from dxa_causal._core.rng import Seed, spawn
-from dxa_causal.simulate._physics import DENSITY, CountArray, Device, device_named, expose, write_images
+from dxa_causal.simulate._physics import DENSITY, CountArray, Device, device_named, expose
+from dxa_causal.simulate.writers import write_images
 
 AL_MM = (0.0, 1.0, 2.0, 3.5, 5.0, 7.5, 10.5, 14.0)
 PLASTIC_MM = (  # PMMA, polyethylene

@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from dxa_causal._core.errors import OptionError
-from dxa_causal._core.files import atomic_folder
 from dxa_causal._core.options import check_option
 from dxa_causal._core.rng import Seed, generator
 from dxa_causal.simulate._arm import Anatomy, Arm, build
-from dxa_causal.simulate._physics import CountArray, FloatArray, binned, device_named, expose, write_images
+from dxa_causal.simulate._physics import CountArray, FloatArray, binned, device_named, expose
+from dxa_causal.simulate.writers import ScanFormat, write_scan
 
 SUPERSAMPLED = 2  # columns per detector pixel
 DISTAL_MM = 20.0  # of the field beyond the styloid
@@ -41,10 +41,9 @@ class SimulatedScan:
     high: CountArray
     meta: Mapping[str, Any]
 
-    def write(self, folder: str | Path) -> None:
-        """Write low.tif, high.tif and meta.json; the folder is whole or absent."""
-        with atomic_folder(Path(folder)) as temporary:
-            write_images(temporary, self.low, self.high, self.meta)
+    def write(self, folder: str | Path, *, format: ScanFormat = "tiff") -> None:
+        """Write the scan as :func:`write_scan` does, low.tif, high.tif and meta.json unless told otherwise."""
+        write_scan(self, folder, format=format)
 
 
 def forearm(

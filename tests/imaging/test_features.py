@@ -194,6 +194,13 @@ def test_a_proximal_first_scan_is_not_measured_as_if_it_were_distal_first(calibr
     assert math.isnan(row["radius_third_bmd"])
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_wrong_side_is_noticed_and_the_ulna_not_taken_for_the_radius(calibrations, seed):
+    flags, row = flags_of(pixels(lambda a, b: (a[:, ::-1], b[:, ::-1]), seed=seed), calibrations)
+    assert flags == {"sides_contradict"}
+    assert math.isnan(row["radius_third_bmd"])
+
+
 def test_noise_does_not_crash(calibrations):
     rng = np.random.default_rng(0)
     for _ in range(5):

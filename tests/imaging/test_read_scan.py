@@ -99,8 +99,8 @@ def test_swapped_energies_are_noticed(scan_folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"spacing_mm": ...}, "the sidecar has no spacing_mm; lengths and areas cannot be measured"),
-        ({"spacing_mm": [0, 0]}, r"spacing_mm is \[0, 0\]; it must be two positive numbers"),
+        ({"spacing_mm": [-0.6, 0.6]}, r"spacing_mm is \[-0.6, 0.6\]; it must be two positive numbers"),
+        ({"spacing_mm": [600, 600]}, "spacings of 0.01 to 10 mm are allowed. Is it in another unit"),
         ({"spacing_mm": 0.6}, "spacing_mm is 0.6"),
         ({"spacing_mm": ["0.6", "0.6"]}, "two positive numbers"),
         ({"spacing_mm": [0.6, float("nan")]}, "two positive numbers"),

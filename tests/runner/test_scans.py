@@ -65,6 +65,27 @@ def test_joined_counted_and_shown(folder, tmp_path):
     assert "No scan passed" not in page
 
 
+def test_scans_in_other_formats_and_single_files(folder, tmp_path):
+    """Folders and files of any format; a changed image is measured anew."""
+    copy = tmp_path / "study"
+    shutil.copytree(folder, copy)
+    manifest = pd.read_csv(copy / "manifest.csv").drop(columns="device_id").head(3)
+    scans = [dc.imaging.read(copy / path) for path in manifest["path"]]
+    for scan, format in zip(scans, ("dicom", "png", "nifti")):
+        dc.simulate.write_scan(scan, copy / format, format=format)
+    (copy / "nifti" / "meta.json").rename(copy / "nifti" / "scan.json")
+    manifest["path"] = ["dicom", "png", "nifti/scan.nii.gz"]
+    manifest.to_csv(copy / "manifest.csv", index=False)
+    done = runner.run(copy, out=tmp_path / "out")
+    flags = pd.read_csv(done.out / "tables" / "people_quality.csv").set_index("qc_flag")["people"]
+    assert flags.to_dict() == {"ok": 3, "no_scan": 7}
+    (copy / "nifti" / "scan.nii.gz").write_bytes(b"\x80\x04 a pickle")
+    done = runner.run(copy, out=tmp_path / "out")
+    flags = pd.read_csv(done.out / "tables" / "people_quality.csv").set_index("qc_flag")["people"]
+    assert flags.to_dict() == {"ok": 2, "unreadable": 1, "no_scan": 7}
+    assert "is a Python pickle" in pd.read_csv(done.out / "tables" / "people_unreadable.csv")["error"].iloc[0]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
