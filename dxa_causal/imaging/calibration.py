@@ -77,6 +77,11 @@ class Calibration:
 
     def save(self, path: str | Path) -> None:
         """Write the calibration as JSON; the file is whole or absent."""
+        with atomic_file(Path(path)) as temporary:
+            temporary.write_text(self.to_json() + "\n", encoding="utf-8")
+
+    def to_json(self) -> str:
+        """Everything the calibration knows, as :meth:`save` writes it."""
         content = {
             "format": _FORMAT,
             "device_id": self.device_id,
@@ -91,8 +96,7 @@ class Calibration:
                 "residual": self.scatter.residual if np.isfinite(self.scatter.residual) else None,
             },
         }
-        with atomic_file(Path(path)) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        return json.dumps(content, indent=1)
 
     @classmethod
     def load(cls, path: str | Path) -> Calibration:

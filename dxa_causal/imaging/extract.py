@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,12 +14,18 @@ import narwhals as nw
 import pandas as pd
 
 from dxa_causal._core.errors import ImageError, column_not_found
+from dxa_causal._core.files import atomic_file
 from dxa_causal._core.parallel import parallel_map
+from dxa_causal._version import __version__
 from dxa_causal.imaging.calibrate import calibrate
 from dxa_causal.imaging.calibration import Calibration
 from dxa_causal.imaging.dictionary import FEATURE_NAMES
 from dxa_causal.imaging.features import features
 from dxa_causal.imaging.read import read
+
+Job = tuple[str, str | None]  # path and device
+_COLUMNS = [*FEATURE_NAMES, "qc_flag", "error"]
+_PART = 100
 
 CalibrationSource = Calibration | str | Path | tuple[str | Path, str | Path]
 
@@ -26,6 +34,7 @@ def extract(
     manifest: Any,
     *,
     calibrations: Mapping[str, CalibrationSource] | None = None,
+    out: str | Path | None = None,
     n_jobs: int | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
@@ -41,6 +50,11 @@ def extract(
         Keys are device_id, values a :class:`Calibration`, the path of one saved
         as JSON, or a pair of folders (wedge, phantom). The device is the
         manifest's device_id, else the sidecar's.
+    out : str or Path, optional
+        Parquet file to write the table to. While it grows, finished scans are kept
+        in a folder beside it (its name with ``.parts``): a run that was stopped goes
+        on from there, measuring again only what changed (files, calibration, package
+        version). The folder goes when the file is whole.
     n_jobs : int, optional
         Number of joblib workers; the table does not depend on it.
     progress : bool
@@ -79,17 +93,63 @@ def extract(
         (str(base / str(path)), None if pd.isna(device) else str(device))
         for path, device in zip(table["path"], devices)
     ]
-    rows = list(
-        parallel_map(
-            partial(_row, calibrations=ready), jobs, n_jobs=n_jobs, progress=progress, description="measuring scans"
-        )
+    parts = _Parts(Path(f"{out}.parts"), ready) if out is not None else None
+    rows = parts.finished(jobs) if parts is not None else {}
+    todo = [job for job in dict.fromkeys(jobs) if job not in rows]
+    found = parallel_map(
+        partial(_row, calibrations=ready), todo, n_jobs=n_jobs, progress=progress, description="measuring scans"
     )
-    columns = [*FEATURE_NAMES, "qc_flag", "error"]
-    measured = pd.DataFrame(rows, columns=columns, index=table.index)
-    return pd.concat([table.drop(columns="path"), measured], axis=1)
+    for job, row in zip(todo, found):
+        rows[job] = row
+        if parts is not None:
+            parts.add(job, row)
+    measured = pd.DataFrame([rows[job] for job in jobs], columns=_COLUMNS, index=table.index)
+    whole = pd.concat([table.drop(columns="path"), measured], axis=1)
+    if out is not None and parts is not None:
+        with atomic_file(Path(out)) as temporary:
+            whole.to_parquet(temporary, index=False)
+        shutil.rmtree(parts.folder, ignore_errors=True)
+    return whole
 
 
-def _row(job: tuple[str, str | None], *, calibrations: Mapping[str, Calibration]) -> dict[str, Any]:
+class _Parts:
+    """Rows of a run that is not yet whole, in files of a hundred, each under the key of what it was measured from."""
+
+    def __init__(self, folder: Path, calibrations: Mapping[str, Calibration]) -> None:
+        self.folder = folder
+        self._known = "\n".join(f"{device} {c.to_json()}" for device, c in sorted(calibrations.items()))
+        self._keys: dict[Job, str] = {}
+        self._waiting: list[dict[str, Any]] = []
+
+    def finished(self, jobs: list[Job]) -> dict[Job, dict[str, Any]]:
+        """Rows of an earlier run that are still true; files that cannot be read are measured again."""
+        self._keys = {job: self._key(job) for job in dict.fromkeys(jobs)}
+        kept: dict[str, dict[str, Any]] = {}
+        for file in sorted(self.folder.glob("*.parquet")):
+            try:
+                part = pd.read_parquet(file)
+                kept |= {row.pop("_key"): row for row in part.to_dict("records")}
+            except (OSError, ValueError, KeyError):
+                file.unlink(missing_ok=True)
+        return {job: kept[key] for job, key in self._keys.items() if key in kept}
+
+    def add(self, job: Job, row: dict[str, Any]) -> None:
+        """Keep a finished row; a hundred are written at once, and the last few seconds of a killed run are lost."""
+        self._waiting.append({**row, "_key": self._keys[job]})
+        if len(self._waiting) >= _PART:
+            with atomic_file(self.folder / f"{self._waiting[0]['_key'][:20]}.parquet") as temporary:
+                pd.DataFrame(self._waiting).to_parquet(temporary, index=False)
+            self._waiting = []
+
+    def _key(self, job: Job) -> str:
+        path, device = Path(job[0]), job[1]
+        files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".json")]
+        seen = [(f.name, s.st_size, s.st_mtime_ns) for f in files if f.is_file() for s in [f.stat()]]
+        text = "\n".join([__version__, str(path.resolve()), str(device), str(seen), self._known])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _row(job: Job, *, calibrations: Mapping[str, Calibration]) -> dict[str, Any]:
     path, device = job
     nothing: dict[str, Any] = dict.fromkeys(FEATURE_NAMES, math.nan)
     try:
@@ -99,7 +159,10 @@ def _row(job: tuple[str, str | None], *, calibrations: Mapping[str, Calibration]
     if device is not None and scan.device_id and device != scan.device_id:
         message = f"the manifest says device {device!r}, the sidecar {scan.device_id!r}"
         return nothing | {"qc_flag": "device_mismatch", "error": message}
-    row = features(scan, calibration=calibrations.get(device or scan.device_id)).iloc[0].to_dict()
+    try:
+        row = features(scan, calibration=calibrations.get(device or scan.device_id)).iloc[0].to_dict()
+    except Exception as error:  # whatever one scan holds, the others are measured
+        return nothing | {"qc_flag": "failed", "error": f"{type(error).__name__}: {error}"}
     del row["scan_id"]
     return row | {"error": ""}
 

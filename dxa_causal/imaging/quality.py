@@ -8,6 +8,7 @@ from dxa_causal.imaging.read import BoolArray, FloatArray, ForearmScan
 
 FLAGS = {
     "unreadable": "the files could not be read as a scan; see the error column of extract",
+    "failed": "measuring it stopped with an error that is not foreseen; see the error column of extract",
     "no_spacing": "the pixel spacing is not known, so no length, area or site can be measured",
     "burnt_in_identity": "the picture may show the patient's name; look before it is passed on",
     "lossy_compression": "the pixels were compressed with loss on their way here",

@@ -1,5 +1,7 @@
 """Many scans to one table."""
 
+import sys
+
 import pandas as pd
 import polars as pl
 import pytest
@@ -105,3 +107,43 @@ def test_bad_manifests_are_refused(frame, error, message):
 def test_a_missing_manifest_is_named(tmp_path):
     with pytest.raises(ImageError, match="there is no such manifest"):
         imaging.extract(tmp_path / "m.csv")
+
+
+def test_a_stopped_run_goes_on_and_measures_only_what_changed(study, tmp_path, monkeypatch):
+    room = sys.modules["dxa_causal.imaging.extract"]
+    monkeypatch.setattr(room, "_PART", 1)
+    measured = []
+    real = room.features
+
+    def counting(scan, calibration=None):
+        measured.append(scan.scan_id)
+        if len(measured) == 3:
+            raise KeyboardInterrupt
+        return real(scan, calibration=calibration)
+
+    monkeypatch.setattr(room, "features", counting)
+    calibrations = pairs(study, "k_edge", "portable")
+    out = tmp_path / "features.parquet"
+    with pytest.raises(KeyboardInterrupt):
+        imaging.extract(study / "manifest.csv", calibrations=calibrations, out=out)
+    assert not out.exists()
+    assert (tmp_path / "features.parquet.parts").is_dir()
+    whole = imaging.extract(study / "manifest.csv", calibrations=calibrations, out=out)
+    assert len(measured) == 4  # two before the stop, one cut short, and that one again
+    assert not (tmp_path / "features.parquet.parts").exists()
+    monkeypatch.setattr(room, "features", real)
+    fresh = imaging.extract(study / "manifest.csv", calibrations=calibrations)
+    pd.testing.assert_frame_equal(whole, fresh, check_exact=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(out), fresh, check_exact=True)
+
+
+def test_an_unforeseen_error_is_one_row(study, monkeypatch):
+    room = sys.modules["dxa_causal.imaging.extract"]
+
+    def failing(scan, calibration=None):
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(room, "features", failing)
+    table = imaging.extract(study / "manifest.csv")
+    assert table["qc_flag"].tolist() == ["failed", "failed", "unreadable", "failed"]
+    assert table["error"][0] == "ZeroDivisionError: by nothing"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dxa_causal import imaging, simulate
-from dxa_causal._core.errors import ImageError, UnmeasurableScanError
+from dxa_causal._core.errors import ImageError, OptionError, UnmeasurableScanError
 
 # Single energies, no scatter: what is left is fat under the bone, marrow and the edge.
 BMD_PERCENT = 2.0
@@ -55,6 +55,39 @@ def test_independent_scans(forearm_reference, independent_calibration, reference
     assert row["soft_fat_fraction"] == pytest.approx(truth["soft_fat_fraction"], abs=INDEPENDENT_FAT_POINTS / 100)
     assert row["forearm_width"] == pytest.approx(truth["forearm_width"], abs=WIDTH_MM)
     assert row["ulna_styloid_row"] == pytest.approx(truth["ulna_styloid_row"], abs=STYLOID_PX)
+
+
+@pytest.mark.parametrize("name", ["s0006_a", "s0018_a"])
+def test_independent_truth_lies_within_three_standard_errors(
+    forearm_reference, independent_calibration, reference, name
+):
+    truth = reference("forearm/expected.json")["scans"][name]
+    row = imaging.features(forearm_reference / "scans" / name, calibration=independent_calibration).iloc[0]
+    away = {n: (row[n] - value) / row[f"{n}_se"] for n, value in truth.items()}
+    assert len(away) > 35
+    assert {n: round(z, 1) for n, z in away.items() if not abs(z) < 3.0} == {}
+
+
+def test_marrow_moves_mineral_as_its_standard_error_says(calibrations):
+    scan = simulate.forearm(3)[0]
+    low, mid, high = (
+        imaging.features(scan, calibrations["k_edge"], marrow_fat=share).iloc[0] for share in (0.4, 0.7, 0.95)
+    )
+    assert low["radius_third_bmc"] < mid["radius_third_bmc"] < high["radius_third_bmc"]
+    assert high["radius_third_bmc"] - low["radius_third_bmc"] < 2.0 * mid["radius_third_bmc_se"]
+    assert (low["marrow_fat_assumed"], mid["marrow_fat_assumed"]) == (0.4, 0.7)
+    with pytest.raises(OptionError, match=r"marrow_fat=1.5 must lie between 0 and 1"):
+        imaging.features(scan, calibrations["k_edge"], marrow_fat=1.5)
+
+
+def test_a_tube_gives_its_geometry_back():
+    from dxa_causal.imaging.bone import wall_mm
+
+    width, depth, wall, density = 15.0, 0.9, 2.4, 1.1
+    area = math.pi / 4 * (width * depth * width - (width - 2 * wall) * (depth * width - 2 * wall))  # mm2
+    content = area * density * 20.0 / 1000.0
+    assert wall_mm(content, width, 20.0, density, depth) == pytest.approx(wall, rel=1e-12)
+    assert wall_mm(1e3, width, 20.0, density, depth) == pytest.approx(0.25 * width * (1 + depth), rel=0.06)
 
 
 def test_bmd_follows_bone_scale(calibrations):
