@@ -12,6 +12,7 @@ from dxa_causal.imaging.read import BoolArray, FloatArray
 HALF_SITE_MM = 10.0
 ULTRADISTAL_MM = (10.0, 25.0)
 MARGIN_MM = 1.0  # to the border: the styloid is not found better than this
+UNSEEN_TIP_MM = 0.35  # of the styloid holds too little mineral to be seen
 AXIS_MM = (20.0, 110.0)  # from the styloid: where the ulna's shaft gives the direction
 
 
@@ -64,7 +65,9 @@ def ulna_axis(ulna: BoolArray, pixel_mm: tuple[float, float]) -> ForearmAxis:
         raise UnmeasurableScanError("less than 20 mm of the ulna's shaft is in the field", "segmentation_failed")
     slope = float(np.polyfit(below[shaft], centre[shaft] * pixel_mm[1], 1)[0])
     direction = np.array([1.0, slope]) / np.hypot(1.0, slope)
-    return ForearmAxis(tip=(first - 0.5, float(centre[0])), direction=direction, pixel_mm=pixel_mm)
+    return ForearmAxis(
+        tip=(first - 0.5 - UNSEEN_TIP_MM / pixel_mm[0], float(centre[0])), direction=direction, pixel_mm=pixel_mm
+    )
 
 
 def band(distance: FloatArray, start_mm: float, stop_mm: float, row_mm: float) -> FloatArray:

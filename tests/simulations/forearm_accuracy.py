@@ -3,17 +3,20 @@
     python -m tests.simulations.forearm_accuracy FOLDER [kept]
 
 Measures the two thirds of the subjects that the measurements were developed on, or, with `kept`, the third kept aside
-(subject number div 3, mod 3 is 2), which is looked at once. FOLDER holds ``scans/``, ``calibration/`` and
-``truth.csv`` in the format of tests/reference/forearm (an independent 3-D generator that shares nothing with this
-package). Every scan counts; failures are shown.
+(subject number div 3, mod 3 is 2), which is looked at once; tables go to docs/explanation/forearm. FOLDER holds
+``scans/``, ``calibration/`` and ``truth.csv`` in the format of tests/reference/forearm (an independent 3-D generator
+that shares nothing with this package). Every scan counts; failures are shown.
 """
 
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 import dxa_causal as dc
+
+FOLDER = Path(__file__).parents[2] / "docs" / "explanation" / "forearm"
 
 
 def measure(folder, *, kept=False):
@@ -29,26 +32,55 @@ def measure(folder, *, kept=False):
 
 
 def summarise(table):
-    """Per device: scans, flagged, and mean, sd and 90th percentile of the error of unflagged scans."""
+    """Per feature with a truth: relative error by device, over all, slope on the truth, share within 1.96 errors."""
+    good = table[table["qc_flag"] == "ok"]
     rows = []
-    for device, part in table.groupby("device_id"):
-        good = part[part["qc_flag"] == "ok"]
-        errors = {
-            "bmd_percent": 100 * (good["radius_third_bmd"] / good["radius_third_bmd_truth"] - 1),
-            "bmc_percent": 100 * (good["radius_third_bmc"] / good["radius_third_bmc_truth"] - 1),
-            "area_percent": 100 * (good["radius_third_area"] / good["radius_third_area_truth"] - 1),
-            "fat_points": 100 * (good["soft_fat_fraction"] - good["soft_fat_fraction_truth"]),
-            "width_mm": good["forearm_width"] - good["forearm_width_truth"],
+    for name in [c.removesuffix("_truth") for c in table if c.endswith("_truth")]:
+        if f"{name}_se" not in good:
+            continue
+        value, truth = good[name], good[f"{name}_truth"]
+        in_points = name.endswith("fraction") or name in ("ulna_styloid_row", "forearm_rotation")
+        error = value - truth if in_points else 100 * (value / truth - 1)
+        error = 100 * error if name.endswith("fraction") else error
+        unit = (
+            "points"
+            if name.endswith("fraction")
+            else {"ulna_styloid_row": "px", "forearm_rotation": "deg"}.get(name, "%")
+        )
+        row = {"feature": name, "unit": unit, "n": int(error.notna().sum())}
+        for device, part in error.groupby(good["device_id"]):
+            row |= {f"{device}_mean": part.mean(), f"{device}_sd": part.std()}
+        known = value.notna() & truth.notna()
+        row |= {
+            "p90": error.abs().quantile(0.9),
+            "slope": np.polyfit(truth[known], value[known], 1)[0],
+            "covered_percent": 100 * ((value - truth).abs() < 1.96 * good[f"{name}_se"])[known].mean(),
         }
-        row = {"device": device, "scans": len(part), "flagged": int((part["qc_flag"] != "ok").sum())}
-        for name, error in errors.items():
-            row |= {f"{name}_mean": error.mean(), f"{name}_sd": error.std(), f"{name}_p90": error.abs().quantile(0.9)}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).round(3)
+
+
+def summarise_by_sex(table):
+    """The one-third, mid and ultradistal radius by device, sex and site, every scan counted."""
+    rows = []
+    for (device, sex), part in table.groupby(["device_id", "sex_truth" if "sex_truth" in table else "sex"]):
+        for site in ("third", "mid", "ultradistal"):
+            error = 100 * (part[f"radius_{site}_bmd"] / part[f"radius_{site}_bmd_truth"] - 1)
+            n, half = error.notna().sum(), 1.96 * error.std() / np.sqrt(error.notna().sum())
+            rows.append(
+                {"device": device, "sex": sex, "site": site, "scans": len(part), "measured": n,
+                 "bmd_mean": error.mean(), "low": error.mean() - half, "high": error.mean() + half,
+                 "p90": error.abs().quantile(0.9)}
+            )  # fmt: skip
+    return pd.DataFrame(rows).round(2)
 
 
 if __name__ == "__main__":
-    found = measure(Path(sys.argv[1]), kept="kept" in sys.argv[2:])
-    print(summarise(found).T.to_string(header=False, float_format=lambda v: f"{v:.2f}"))
+    part = "kept" if "kept" in sys.argv[2:] else "development"
+    found = measure(Path(sys.argv[1]), kept=part == "kept")
+    for kind, summary in (("features", summarise(found)), ("by_sex", summarise_by_sex(found))):
+        summary.to_csv(FOLDER / f"{part}_{kind}.csv", index=False)
+        print(summary.to_string(index=False))
     flagged = found.loc[found["qc_flag"] != "ok", ["scan_id", "qc_flag", "artefact"]]
+    flagged.to_csv(FOLDER / f"{part}_flagged.csv", index=False)
     print(flagged.to_string(index=False))
