@@ -21,6 +21,7 @@ from dxa_causal.imaging.reference_values import (
     z_score,
 )
 from dxa_causal.imaging.segmentation import Segmentation, segment
+from dxa_causal.imaging.sheet import qc_sheet
 from dxa_causal.imaging.show import show
 from dxa_causal.imaging.stability import StabilityResult, stability
 
@@ -46,6 +47,7 @@ __all__ = [
     "features",
     "forget_references",
     "precision",
+    "qc_sheet",
     "read",
     "read_radiograph",
     "register_reference",

@@ -86,8 +86,8 @@ def extract(
     >>> table["qc_flag"].tolist()
     ['ok', 'unreadable']
     """
-    table, base = _manifest(manifest)
-    ready = {device: _calibration(source) for device, source in (calibrations or {}).items()}
+    table, base = read_manifest(manifest)
+    ready = read_calibrations(calibrations)
     devices = table["device_id"] if "device_id" in table else [None] * len(table)
     jobs = [
         (str(base / str(path)), None if pd.isna(device) else str(device))
@@ -167,7 +167,8 @@ def _row(job: Job, *, calibrations: Mapping[str, Calibration]) -> dict[str, Any]
     return row | {"error": ""}
 
 
-def _manifest(manifest: Any) -> tuple[pd.DataFrame, Path]:
+def read_manifest(manifest: Any) -> tuple[pd.DataFrame, Path]:
+    """Read and check a manifest; also the folder that its relative paths start from."""
     if isinstance(manifest, str | Path):
         file = Path(manifest)
         if not file.is_file():
@@ -186,6 +187,11 @@ def _manifest(manifest: Any) -> tuple[pd.DataFrame, Path]:
     if clash := sorted({*FEATURE_NAMES, "qc_flag", "error"} & set(table.columns)):
         raise ImageError(f"manifest: column {clash[0]!r} has the name of a column that extract writes; rename it")
     return table, base
+
+
+def read_calibrations(calibrations: Mapping[str, CalibrationSource] | None) -> dict[str, Calibration]:
+    """Calibration of every device, whichever way it was given."""
+    return {device: _calibration(source) for device, source in (calibrations or {}).items()}
 
 
 def _calibration(source: CalibrationSource) -> Calibration:

@@ -147,3 +147,21 @@ def test_an_unforeseen_error_is_one_row(study, monkeypatch):
     table = imaging.extract(study / "manifest.csv")
     assert table["qc_flag"].tolist() == ["failed", "failed", "unreadable", "failed"]
     assert table["error"][0] == "ZeroDivisionError: by nothing"
+
+
+def test_the_sheet_shows_every_scan_and_flagged_ones_first(study, tmp_path):
+    calibrations = pairs(study, "k_edge", "portable")
+    table = imaging.extract(study / "manifest.csv", calibrations=calibrations)
+    page = imaging.qc_sheet(study / "manifest.csv", table, tmp_path / "qc.html", calibrations=calibrations).read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert page.count("<div class='card bad'>") == 1
+    assert page.index("p2") < page.index("p0")
+    assert "high.tif cannot be read as TIFF" in page
+    assert f"BMD 1/3 {table['radius_third_bmd'][0]:.3f} g/cm2" in page
+    flagged = imaging.qc_sheet(study / "manifest.csv", table, tmp_path / "few.html", only_flagged=True).read_text()
+    assert flagged.count("<div class='card bad'>") == 1
+    with pytest.raises(ImageError, match="scan_id 'x' is not in the manifest"):
+        imaging.qc_sheet(study / "manifest.csv", table.assign(scan_id="x"), tmp_path / "no.html")
+    with pytest.raises(ColumnNotFoundError, match="qc_flag"):
+        imaging.qc_sheet(study / "manifest.csv", table.drop(columns="qc_flag"), tmp_path / "no.html")
+    assert not (tmp_path / "no.html").exists()
