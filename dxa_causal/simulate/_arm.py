@@ -12,6 +12,8 @@ CORTICAL_HA = 1.15  # g/cm3
 TRABECULAR_HA = 0.18
 CARPAL_HA = 0.25
 TEXTURE_SHARE = 0.25  # SD of the trabecular texture over its mean
+TEXTURE_CM, STREAKS_CM = (0.14, 0.07), (0.48, 0.18)  # reach of texture and of fat in muscle, along and across
+FIELD_CM = ((-5.0, 16.0), (-10.0, 10.0))  # part of the arm that has them, along and across
 MAX_FILL = 0.9  # cortex may fill this share of the section's depth
 
 
@@ -62,8 +64,8 @@ def build(anatomy: Anatomy, z: FloatArray, x: FloatArray, rng: np.random.Generat
     compartment = _chord(across, 0.0, half_width, half_depth)
     arm = _chord(across, 0.0, half_width + a.subcutaneous, half_depth + a.subcutaneous)
 
-    texture = _field(rng, compartment.shape, (2.4, 2.4))
-    streaks = np.maximum(1.0 + 0.3 * _field(rng, compartment.shape, (8.0, 6.0)), 0.0)
+    texture = _field(rng, along, across, TEXTURE_CM)
+    streaks = np.maximum(1.0 + 0.3 * _field(rng, along, across, STREAKS_CM), 0.0)
     radius_width = a.bone_size * np.interp(z, (0, 1.5, 3.5, 11), (1.25, 1.08, 0.72, 0.70)) * _cap(z, -0.2, 0.3)
     radius_ratio = np.interp(z, (0, 2, 4), (0.62, 0.80, 0.90))
     ulna_width = a.bone_size * np.interp(z, (0, 1.5, 3.5, 11), (0.66, 0.62, 0.56, 0.56)) * _cap(z, 0.0, 0.3)
@@ -154,13 +156,18 @@ def _cap(z: FloatArray, tip: float, length: float) -> FloatArray:
     return np.sqrt(np.maximum(1.0 - np.clip((tip + length - z) / length, 0.0, 1.0) ** 2, 0.0)) * (z > tip)
 
 
-def _field(rng: np.random.Generator, shape: tuple[int, int], correlation: tuple[float, float]) -> FloatArray:
-    """Gaussian field of mean 0 and SD 1, correlated over some rows and columns."""
+def _field(
+    rng: np.random.Generator, along: FloatArray, across: FloatArray, reach_cm: tuple[float, float]
+) -> FloatArray:
+    """Gaussian field of mean 0 and SD 1 that belongs to the arm, not to the pixels, so that it moves with it."""
     from scipy import ndimage
 
-    step = 2  # half the grid suffices: the field is smooth
-    small = ((shape[0] + 1) // step, (shape[1] + 1) // step)
-    sigma = (correlation[0] / step, correlation[1] / step)
-    coarse = ndimage.gaussian_filter(rng.standard_normal(small), sigma, mode="wrap", truncate=3.0)
-    coarse /= 1.0 / np.sqrt(4.0 * np.pi * sigma[0] * sigma[1])  # SD of white noise after the filter
-    return np.repeat(np.repeat(coarse, step, axis=0), step, axis=1)[: shape[0], : shape[1]]
+    steps = [reach / 2.0 for reach in reach_cm]
+    shape = [round((high - low) / step) for (low, high), step in zip(FIELD_CM, steps)]
+    grown = ndimage.gaussian_filter(rng.standard_normal(shape), 2.0, mode="wrap", truncate=3.0)
+    grown *= 2.0 * 2.0 * np.sqrt(np.pi)  # SD of white noise after the filter is 1 / (2 sigma sqrt(pi))
+    places = [(cm - low) / step for cm, (low, _), step in zip((along, across), FIELD_CM, steps)]
+    found: FloatArray = ndimage.map_coordinates(
+        grown, np.stack(np.broadcast_arrays(*places)), order=1, mode="grid-wrap"
+    )
+    return found

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dxa_causal._core.errors import OptionError
-from dxa_causal._core.options import check_option
+from dxa_causal._core.options import check_option, check_whole_number
 from dxa_causal._core.rng import Seed, generator
 from dxa_causal.simulate._arm import Anatomy, Arm, build
 from dxa_causal.simulate._physics import CountArray, FloatArray, binned, device_named, expose
@@ -59,6 +59,7 @@ def forearm(
     muscle_fat: float | None = None,
     subcutaneous_mm: float | None = None,
     laterality: Literal["R", "L"] = "R",
+    repeat: int = 0,
 ) -> tuple[SimulatedScan, Mapping[str, float]]:
     r"""Simulate one dual-energy forearm scan.
 
@@ -83,6 +84,9 @@ def forearm(
     subcutaneous_mm : float, optional
         Thickness of subcutaneous fat; follows BMI and sex when omitted.
     laterality : {"R", "L"}
+    repeat : int
+        1, 2, ... scan the same person again: the arm laid down anew (rotation and
+        shift within the field), other noise. Needs an int as `seed`.
 
     Returns
     -------
@@ -106,7 +110,7 @@ def forearm(
     >>> scan.low.shape, scan.low.dtype.name
     ((250, 200), 'uint16')
     >>> round(truth["radius_third_bmd"], 2)
-    0.57
+    0.56
     """
     kind = device_named(device)
     check_option("sex", sex, ("F", "M"))
@@ -122,8 +126,12 @@ def forearm(
     ):
         if value is not None and not low <= value <= high:
             raise OptionError(f"{name}={value!r} must lie between {low:g} and {high:g}")
+    check_whole_number("repeat", repeat, 0)
     rng = generator(seed)
     draw = rng.standard_normal(8)  # always eight, so that giving one value does not move the others
+    again = _laid_down_anew(seed, repeat) if repeat else None
+    if again is not None:
+        draw[5:] = again.standard_normal(3)
     man = sex == "M"
     height = height_cm if height_cm is not None else (175.0 if man else 162.0) + 6.5 * draw[0]
     mass_index = bmi if bmi is not None else float(np.clip(26.0 + 3.5 * draw[1], 17.0, 42.0))
@@ -152,17 +160,18 @@ def forearm(
         (np.arange(columns * SUPERSAMPLED, dtype=np.float64) + 0.5) * pixel[1] / SUPERSAMPLED - middle_mm
     ) / 10.0
     arm = build(anatomy, z, x, rng)
-    low_image, high_image = expose(arm.masses, kind, rng, supersampled=SUPERSAMPLED)
+    low_image, high_image = expose(arm.masses, kind, rng if again is None else again, supersampled=SUPERSAMPLED)
     truth = _truth(arm, anatomy, z, x, pixel) | {
         "forearm_length": length_mm,
         "ulna_styloid_row": tip_mm / pixel[0] - 0.5,
     }
     if laterality == "L":
         low_image, high_image = low_image[:, ::-1], high_image[:, ::-1]
-    name = f"sim_{seed}" if isinstance(seed, int) else "sim"
+    person = f"sim_{seed}" if isinstance(seed, int) else "sim"
+    name = f"{person}_{repeat}" if repeat else person
     meta = {
         "scan_id": name,
-        "subject_id": name,
+        "subject_id": person,
         "device_id": device,
         "spacing_mm": list(kind.spacing_mm),
         "magnification": kind.magnification,
@@ -174,6 +183,13 @@ def forearm(
         "weight_kg": round(mass_index * (height / 100.0) ** 2, 1),
     }
     return SimulatedScan(low_image, high_image, MappingProxyType(meta)), MappingProxyType(truth)
+
+
+def _laid_down_anew(seed: Seed, repeat: int) -> np.random.Generator:
+    """Position and noise of another scan of the person whom `seed` names."""
+    if isinstance(seed, np.random.Generator) or seed is None:
+        raise OptionError(f"repeat={repeat} needs a whole number as seed: it names the person to scan again")
+    return np.random.default_rng([int(seed), repeat])
 
 
 def _mineral_at(age: float, man: bool) -> float:

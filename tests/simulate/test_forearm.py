@@ -120,3 +120,16 @@ def test_calibration_scans_name_their_cells(tmp_path):
 def test_impossible_people_are_refused(options, message):
     with pytest.raises(OptionError, match=message):
         forearm(1, **options)
+
+
+def test_a_person_can_be_scanned_again():
+    first, truth = forearm(4)
+    again, truth_again = forearm(4, repeat=1)
+    assert (again.meta["subject_id"], again.meta["scan_id"]) == ("sim_4", "sim_4_1")
+    assert truth_again["radius_third_bmd"] == pytest.approx(truth["radius_third_bmd"], rel=0.02)
+    assert truth_again["soft_fat_fraction"] == pytest.approx(truth["soft_fat_fraction"], abs=0.01)
+    assert truth_again["ulna_styloid_row"] != truth["ulna_styloid_row"]
+    assert not np.array_equal(first.low, again.low)
+    np.testing.assert_array_equal(forearm(4, repeat=1)[0].low, again.low)
+    with pytest.raises(OptionError, match="needs a whole number as seed"):
+        forearm(np.random.default_rng(1), repeat=1)
