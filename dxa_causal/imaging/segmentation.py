@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dxa_causal._core.errors import ImageError, UnmeasurableScanError
 from dxa_causal.imaging.decomposition import TissueMaps
 from dxa_causal.imaging.read import BoolArray, FloatArray
-from dxa_causal.imaging.regions import band, outline, third_site, ulna_axis
+from dxa_causal.imaging.regions import band, leaves_field, outline, sites, ulna_axis
 
 AIR, SOFT, MUSCLE, RADIUS, ULNA, CARPUS = range(6)
 NAMES = ("air", "soft", "muscle", "radius", "ulna", "carpus")
@@ -49,14 +49,16 @@ class Segmentation:
         found: BoolArray = self.labels == NAMES.index(name)
         return found
 
-    def third_outline(self, forearm_length_mm: float) -> FloatArray:
-        """Corners (4, 2) as row, column of the box around the one-third radius, for a figure."""
+    def site_outlines(self, forearm_length_mm: float) -> dict[str, FloatArray]:
+        """Corners (4, 2) as row, column of the box around the radius at every site in the field, for a figure."""
         axis = ulna_axis(self.mask("ulna"), self.pixel_mm)
-        start, stop = third_site(forearm_length_mm)
-        within = band(axis.distance(self.mask("ulna").shape), start, stop, self.pixel_mm[0]) * self.mask("radius")
-        if not within.any():
-            raise UnmeasurableScanError("the one-third site is not in the field", "site_outside_field")
-        return outline(axis, within > 0.0, start, stop)
+        distance = axis.distance(self.labels.shape)
+        bones = self.mask("radius") | self.mask("ulna")
+        return {
+            name: outline(axis, (band(distance, *ends, self.pixel_mm[0]) * self.mask("radius")) > 0.0, *ends)
+            for name, ends in sites(forearm_length_mm).items()
+            if not leaves_field(distance, bones, *ends)
+        }
 
 
 def segment(maps: TissueMaps) -> Segmentation:

@@ -28,7 +28,7 @@ from dxa_causal.imaging.read import ForearmScan, read
 from dxa_causal.imaging.segmentation import CARPUS, RADIUS, ULNA, segment
 
 HEIGHT_PX = 180
-OUTLINES = {RADIUS: (230, 159, 0), ULNA: (86, 180, 233), CARPUS: (0, 158, 115)}  # Okabe and Ito's colours
+OUTLINES = {RADIUS: (86, 180, 233), ULNA: (230, 159, 0), CARPUS: (204, 121, 167)}  # Okabe and Ito's colours
 SHOWN = {
     "radius_third_bmd": ("BMD 1/3", "g/cm2", 3),
     "soft_fat_fraction": ("fat", "", 2),
@@ -117,8 +117,8 @@ def qc_sheet(
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Quality of {len(table):,} scans</title>"
         f"<style>{_STYLE}</style><h1>Quality of {len(table):,} scans</h1>"
         f"<table><tr><th>flag</th><th>scans</th><th>meaning</th></tr>{''.join(lines)}</table>"
-        f"<p>Attenuation at the low energy; distal is up, the radius on the left. Outlines: radius orange, ulna blue, "
-        f"carpus green.</p><div class='cards'>{''.join(cards)}</div></html>\n"
+        f"<p>Attenuation at the low energy; distal is up, the radius on the left. Outlines: radius blue, ulna orange, "
+        f"carpus pink.</p><div class='cards'>{''.join(cards)}</div></html>\n"
     )
     target = Path(out)
     with atomic_file(target) as temporary:

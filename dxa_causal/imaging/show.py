@@ -13,12 +13,14 @@ from dxa_causal.imaging.pair import HasImages
 from dxa_causal.imaging.read import ForearmScan, read
 from dxa_causal.imaging.segmentation import segment
 
+SITES = {"third": "one-third", "mid": "mid", "ultradistal": "ultradistal"}
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def show(image: ForearmScan | HasImages | str | Path, calibration: Calibration, *, ax: Axes | None = None) -> Axes:
-    """Draw a scan's bone mineral with bone outlines and the one-third radius.
+    """Draw a scan's bone mineral with bone outlines and the sites of the radius.
 
     Parameters
     ----------
@@ -37,8 +39,7 @@ def show(image: ForearmScan | HasImages | str | Path, calibration: Calibration, 
     Raises
     ------
     UnmeasurableScanError
-        The scan cannot be decomposed or segmented, or the site is not in the
-        field.
+        The scan cannot be decomposed or segmented.
 
     Examples
     --------
@@ -46,7 +47,7 @@ def show(image: ForearmScan | HasImages | str | Path, calibration: Calibration, 
     >>> wedge, phantom = dc.simulate.calibration_scans(device="k_edge", seed=1)
     >>> ax = dc.imaging.show(dc.simulate.forearm(1)[0], dc.imaging.calibrate(wedge, phantom))
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['radius', 'ulna', 'carpus', 'one-third radius']
+    ['radius', 'ulna', 'carpus', 'one-third radius', 'mid radius', 'ultradistal radius']
     """
     from dxa_causal.plots.images import scan_with_rois
 
@@ -54,5 +55,6 @@ def show(image: ForearmScan | HasImages | str | Path, calibration: Calibration, 
     maps = decompose(scan, calibration)
     seg = segment(maps)
     length, _ = forearm_length(scan)
-    rois = {"one-third radius": seg.third_outline(length)} if math.isfinite(length) else {}
+    outlines = seg.site_outlines(length) if math.isfinite(length) else {}
+    rois = {f"{SITES[name]} radius": corners for name, corners in outlines.items()}
     return scan_with_rois(maps.ha, seg.labels, rois, spacing=seg.pixel_mm, ax=ax)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -66,9 +67,9 @@ def scan_with_rois(
         if (tissue == value).any():
             ax.contour(tissue == value, levels=[0.5], colors=[colour], linewidths=1.1)
             ax.plot([], [], color=colour, linewidth=1.1, label=name)
-    for name, corners in rois.items():
+    for (name, corners), style in zip(rois.items(), itertools.cycle(("--", ":", "-."))):
         ring = np.vstack([np.asarray(corners, dtype=np.float64), np.asarray(corners, dtype=np.float64)[:1]])
-        ax.plot(ring[:, 1], ring[:, 0], color=COLOURS[7], linewidth=1.4, linestyle="--", label=name)
+        ax.plot(ring[:, 1], ring[:, 0], color=COLOURS[7], linewidth=1.4, linestyle=style, label=name)
     _scale_bar(ax, rows, columns, spacing, scale_mm)
     bar = ax.figure.colorbar(shown, ax=ax, fraction=0.046, pad=0.03, extend="both")
     bar.set_label("bone mineral, g/cm²")

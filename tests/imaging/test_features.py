@@ -250,7 +250,7 @@ def test_labels(calibrations):
     radius, ulna = (np.nonzero(seg.mask(name))[1].mean() for name in ("radius", "ulna"))
     assert radius < ulna
     assert seg.mask("muscle").sum() > seg.mask("soft").sum()
-    corners = seg.third_outline(scan.meta["forearm_length_mm"])
+    corners = seg.site_outlines(scan.meta["forearm_length_mm"])["third"]
     assert corners.shape == (4, 2)
     with pytest.raises(ImageError, match="name='bone' is not a tissue"):
         seg.mask("bone")
