@@ -18,7 +18,7 @@ ARM_ATTENUATION = 0.10  # at the low energy: about a pixel half covered by the s
 BONE_THRESHOLD = 0.12  # g/cm2 of rough mineral, smoothed; the mask is widened before fat is read beside it
 CLEAR_OF_BONE_MM = 1.8
 CLEAR_OF_SKIN_MM = 2.0
-SMOOTH_FAT_MM = (30.0, 10.0)  # along and across the arm: wider than the streaks of fat between muscles
+SMOOTH_FAT_MM = (30.0, 3.0)  # along and across the arm: streaks of fat between muscles run along it
 OPAQUE_HA = 2.5  # g/cm2; no forearm bone reaches it, metal does
 
 # What two energies cannot measure and must be assumed about the inside of a bone (adults):
@@ -90,10 +90,10 @@ def decompose(image: ForearmScan, calibration: Calibration, marrow_fat: float = 
     -----
     Two energies give two numbers per pixel, so a pixel of bone cannot tell
     mineral, lean and fat apart. Soft pixels are solved for lean and fat. What the
-    soft tissue near by holds (Gaussian mean, 30 mm along and 10 mm across the
+    soft tissue near by holds (Gaussian mean, 30 mm along and 3 mm across the
     arm) is taken to lie over and under the bone as well; bone pixels are then
-    solved for mineral and lean. The mean is wide because streaks of fat between
-    muscles beside a bone say little about those above it.
+    solved for mineral and lean. The mean is long because a streak of fat between
+    muscles beside a bone says little about those above it.
 
     A bone displaces tissue of that kind, less :math:`s = 0.5` g/cm2 of fat under
     the skin, and brings marrow. With :math:`c` the chord (cm) of an elliptic shaft of
