@@ -28,6 +28,11 @@ MAX_HALF_DEPTH_MM = 8.1  # the flat distal end is no deeper than this
 MARROW_FAT = 0.7  # of the marrow by volume is yellow, the rest red
 RED_MARROW_FAT = 0.5  # of red marrow is adipose tissue (lipid 40 % where yellow marrow has 80 %)
 SKIN_FAT_G_CM2 = 0.5  # of the fat in the beam lies under the skin, above and below; a bone does not displace it
+FLANK_TELLS = 0.4  # of what fat on the flanks differs from that is taken to hold above and below as well
+SKIN_MM = 1.5  # of the flank is skin, which counts as lean
+SLANT = 1.2  # path through the shell of fat under the skin over its thickness, above and below the bones
+MUSCLE_LEAN_G_CM2 = 1.2  # of lean in the beam: skin and the wall of the fascia hold less
+LEAN_SMOOTH_MM = (6.0, 0.6)  # along and across the arm
 FAT_G_CM3 = 0.95
 
 
@@ -95,10 +100,10 @@ def decompose(image: ForearmScan, calibration: Calibration, marrow_fat: float = 
     solved for mineral and lean. The mean is long because a streak of fat between
     muscles beside a bone says little about those above it.
 
-    A bone displaces tissue of that kind, less :math:`s = 0.5` g/cm2 of fat under
-    the skin, and brings marrow. With :math:`c` the chord (cm) of an elliptic shaft of
-    the width seen in the row, :math:`f, l` the fat and lean mass near by, the
-    marrow is :math:`c - m_{HA}/1.12` thick and the fat in the beam is
+    A bone displaces tissue of that kind, less the fat :math:`s` under the skin (0.5
+    g/cm2, moved by 0.4 towards that of the flanks), and brings marrow. With :math:`c`
+    the chord (cm) of an elliptic shaft of the width seen in the row, :math:`f, l` the
+    fat and lean mass near by, the marrow is :math:`c - m_{HA}/1.12` thick and the fat in the beam is
 
     .. math:: f + 0.95\,[(y + 0.5(1 - y))\,(c - m_{HA}/1.12) - c\,(f - s)/(f + l - s)]
 
@@ -157,7 +162,8 @@ def decompose(image: ForearmScan, calibration: Calibration, marrow_fat: float = 
         ha, lean_bone = calibration.bone(low, high, near_fat)
         bone = arm & (ndimage.gaussian_filter(ha, 1.0) > BONE_THRESHOLD)
     chord = _chord_cm(bone, pixel)
-    displaced = np.clip((near_fat - SKIN_FAT_G_CM2) / np.maximum(near_fat + near_lean - SKIN_FAT_G_CM2, 0.5), 0.0, 1.0)
+    under_skin = _fat_under_skin(lean, arm, bone | opaque, pixel)
+    displaced = np.clip((near_fat - under_skin) / np.maximum(near_fat + near_lean - under_skin, 0.5), 0.0, 1.0)
     adipose = marrow_fat + RED_MARROW_FAT * (1.0 - marrow_fat)
     for _ in range(2):  # mineral and marrow thickness depend on each other, weakly
         marrow = np.maximum(chord - np.maximum(ha, 0.0) / CORTEX_G_CM3, 0.0)
@@ -235,6 +241,37 @@ def _near_by(
     weight = np.maximum(ndimage.gaussian_filter(soft.astype(float), sigma), 1e-9)
     fat, lean = (ndimage.gaussian_filter(np.where(soft, mass, 0.0), sigma) / weight for mass in masses)
     return fat, lean
+
+
+def smooth_lean(lean: FloatArray, soft: BoolArray, pixel_mm: npt.ArrayLike) -> FloatArray:
+    """Mean lean mass, g/cm2, of the soft tissue around a pixel: muscle where it exceeds `MUSCLE_LEAN_G_CM2`."""
+    from scipy import ndimage
+
+    sigma = np.asarray(LEAN_SMOOTH_MM) / pixel_mm
+    weight = np.maximum(ndimage.gaussian_filter(soft.astype(float), sigma), 1e-9)
+    smooth: FloatArray = ndimage.gaussian_filter(np.where(soft, np.nan_to_num(lean), 0.0), sigma) / weight
+    return smooth
+
+
+def flanks(arm: BoolArray, inside: BoolArray) -> BoolArray:
+    """Pixels of the arm on either side of what lies inside the fascia (muscle and bone), row by row."""
+    columns = np.arange(arm.shape[1])
+    rows = np.logical_and(arm.any(axis=1), inside.any(axis=1))
+    first, last = inside.argmax(axis=1), arm.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
+    beside: BoolArray = arm & rows[:, None] & ((columns < first[:, None]) | (columns > last[:, None]))
+    return beside
+
+
+def _fat_under_skin(lean: FloatArray, arm: BoolArray, bone: BoolArray, pixel_mm: FloatArray) -> float:
+    """Fat, g/cm2, above and below the muscle: the usual one, moved towards that of the flanks."""
+    inside: BoolArray = bone | (arm & (smooth_lean(lean, arm & ~bone, pixel_mm) > MUSCLE_LEAN_G_CM2))
+    beside = flanks(arm, inside)
+    rows = beside.any(axis=1)
+    if not rows.any():
+        return SKIN_FAT_G_CM2
+    flank_mm = float(np.median(beside[rows].sum(axis=1))) * 0.5 * float(pixel_mm[1])
+    seen = 2.0 * SLANT * FAT_G_CM3 * max(flank_mm - SKIN_MM, 0.0) / 10.0
+    return SKIN_FAT_G_CM2 + FLANK_TELLS * (seen - SKIN_FAT_G_CM2)
 
 
 def _chord_cm(bone: BoolArray, pixel_mm: FloatArray) -> FloatArray:

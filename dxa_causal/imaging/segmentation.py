@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dxa_causal._core.errors import ImageError, UnmeasurableScanError
-from dxa_causal.imaging.decomposition import TissueMaps
+from dxa_causal.imaging.decomposition import MUSCLE_LEAN_G_CM2, TissueMaps, smooth_lean
 from dxa_causal.imaging.read import BoolArray, FloatArray
 from dxa_causal.imaging.regions import band, leaves_field, outline, sites, ulna_axis
 
@@ -19,8 +19,6 @@ BONE_EDGE = 0.20  # g/cm2: about what a pixel half covered by a shaft's cortex h
 EDGE_SMOOTH_PX = 0.6  # holds noise down without moving the edge
 MIN_BONE_WIDTH_MM = 6.0
 MIN_SHAFT_MM = 30.0  # of two separate bones at the proximal end, to know which is which
-MUSCLE_LEAN_G_CM2 = 1.2  # of lean in the beam: skin and the wall of the fascia hold less
-LEAN_SMOOTH_MM = (6.0, 0.6)  # along and across the arm
 SKIN_MM = 2.0
 
 LabelArray = npt.NDArray[np.uint8]
@@ -192,9 +190,7 @@ def _muscle(maps: TissueMaps, bone: BoolArray) -> BoolArray:
     from scipy import ndimage
 
     soft = maps.arm & ~bone & np.isfinite(maps.fat)
-    sigma = np.asarray(LEAN_SMOOTH_MM) / maps.pixel_mm
-    weight = np.maximum(ndimage.gaussian_filter(soft.astype(float), sigma), 1e-9)
-    lean = ndimage.gaussian_filter(np.where(soft, maps.lean, 0.0), sigma) / weight
+    lean = smooth_lean(maps.lean, soft, maps.pixel_mm)
     steps = max(1, round(SKIN_MM / maps.pixel_mm[1]))
     inner = ndimage.binary_erosion(maps.arm, iterations=steps, border_value=1)
     muscle: BoolArray = soft & inner & (lean > MUSCLE_LEAN_G_CM2)

@@ -8,12 +8,11 @@ import numpy as np
 
 from dxa_causal.imaging.bone import MAGNIFICATION_SD
 from dxa_causal.imaging.calibration import Calibration
-from dxa_causal.imaging.decomposition import FAT_G_CM3, TissueMaps
+from dxa_causal.imaging.decomposition import FAT_G_CM3, SKIN_MM, TissueMaps, flanks
 from dxa_causal.imaging.read import BoolArray, FloatArray
 from dxa_causal.imaging.segmentation import CARPUS, MUSCLE, RADIUS, ULNA, Segmentation
 
 CLEAR_MM = 2.0  # soft tissue is measured this far from bone and from the skin's edge
-SKIN_MM = 1.5  # of the flank is skin, which counts as lean
 SLANT = 1.5  # path through the shell of fat over its thickness, mean over the muscle
 BAND_MM = 10.0
 STREAKS_MM = 3.0  # fat and lean are smoothed so far before their pattern is judged
@@ -76,11 +75,11 @@ def soft_tissue(
         return found
     thickness, flank_pixels = _flanks(maps.arm, seg, distance, stop_mm)
     area = float(muscle.sum()) * pixel_cm2
-    flanks = float((flank_pixels & along).sum()) * pixel_cm2
+    beside = float((flank_pixels & along).sum()) * pixel_cm2
     length_cm = min(stop_mm, float(distance[maps.arm].max())) / 10.0
     edge = 2.0 * FLANK_SD_MM / 10.0 * length_cm
     found["muscle_area"] = area, math.hypot(edge, size_se * area)
-    found["subcutaneous_area"] = flanks, math.hypot(edge, size_se * flanks)
+    found["subcutaneous_area"] = beside, math.hypot(edge, size_se * beside)
     found["subcutaneous_thickness"] = thickness, FLANK_SD_MM
     fat_muscle, lean_muscle = float(maps.fat[muscle].sum()), float(maps.lean[muscle].sum())
     found["muscle_fat_fraction"] = fat_muscle / (fat_muscle + lean_muscle), share_se
@@ -104,11 +103,9 @@ def depth_mm(inside: BoolArray, pixel_mm: tuple[float, float]) -> FloatArray:
 
 def _flanks(arm: BoolArray, seg: Segmentation, distance: FloatArray, stop_mm: float) -> tuple[float, BoolArray]:
     """Mean thickness, mm, of the soft tissue beside the muscle on both sides, and its pixels."""
-    columns = np.arange(arm.shape[1])
     inside = (seg.labels == MUSCLE) | (seg.labels >= RADIUS)
-    rows = arm.any(axis=1) & inside.any(axis=1)
-    first, last = inside.argmax(axis=1), arm.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
-    beside = arm & rows[:, None] & ((columns < first[:, None]) | (columns > last[:, None]))
+    beside = flanks(arm, inside)
+    rows = beside.any(axis=1)
     middle = distance[:, arm.shape[1] // 2]
     measured = rows & (middle >= FLANK_FROM_MM) & (middle <= stop_mm)
     if not measured.any():
