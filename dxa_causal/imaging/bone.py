@@ -11,7 +11,7 @@ from dxa_causal.imaging.calibration import Calibration
 from dxa_causal.imaging.decomposition import DEPTH_TO_WIDTH, FAT_G_CM3, RED_MARROW_FAT, TissueMaps
 from dxa_causal.imaging.read import BoolArray, FloatArray
 from dxa_causal.imaging.regions import ForearmAxis
-from dxa_causal.imaging.segmentation import Segmentation, bone_coverage
+from dxa_causal.imaging.segmentation import RADIUS, Segmentation, bone_coverage
 
 SPILL_PX = 2  # mineral that blur carries past the bone's outline is counted with it
 
@@ -38,6 +38,18 @@ class BoneSite:
         Share of each pixel within band and outline.
     ha : (rows, columns) ndarray
         Mineral, g/cm2, 0 where unknown.
+    pixel_mm : (float, float)
+    length_mm : float
+        Of the band.
+    seen : float
+        Share of the bone in the band whose mineral is known.
+    per_fat : float
+        Mineral, g/cm2, that 1 g/cm2 of unseen fat hides.
+    marrow_cm : (rows, columns) ndarray
+        Assumed thickness of the marrow.
+    calibration_se, edge_mm, fat_sd : float
+        Standard deviations: of mineral (g/cm2) by the calibration, of the bone's
+        width (mm), of fat above the bone (g/cm2).
     """
 
     share: FloatArray
@@ -138,7 +150,7 @@ def bone_site(
     from scipy import ndimage
 
     mask = seg.mask(bone)
-    other: BoolArray = (seg.labels > 2) & ~mask  # bone that is not this one
+    other: BoolArray = (seg.labels >= RADIUS) & ~mask  # bone that is not this one
     known = np.isfinite(maps.ha)
     within = site * mask
     widened = ndimage.binary_dilation(mask, iterations=SPILL_PX) & ~other

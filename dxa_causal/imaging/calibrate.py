@@ -182,6 +182,15 @@ class _Scan:
     def hidden(self) -> npt.NDArray[np.int_]:
         return self.steps.loc[self.stops, _BOX].to_numpy(int)
 
+    @property
+    def plug_mm(self) -> float:
+        value = self.meta.get("beam_stop_mm", PLUG_MM)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise ImageError(
+                f"{self.where}: beam_stop_mm of meta.json is {value!r}; it must be a positive number of mm"
+            )
+        return float(value)
+
     def spacing(self) -> tuple[float, float]:
         try:
             row, column = (float(v) for v in self.meta["spacing_mm"])
@@ -194,13 +203,12 @@ class _Scan:
     def scatter(self) -> Scatter:
         if not self.stops.any():
             return NO_SCATTER
-        plug = float(self.meta.get("beam_stop_mm", PLUG_MM))
-        return fit_scatter(self.low, self.high, self.hidden, self.spacing(), plug)
+        return fit_scatter(self.low, self.high, self.hidden, self.spacing(), self.plug_mm)
 
     def cells(self, scatter: Scatter) -> pd.DataFrame:
         """The cells in the open beam with their attenuations `low` and `high`."""
         cells = self.steps[~self.stops].reset_index(drop=True)
-        shadow = plug_shadow(self.low.shape, self.hidden, self.spacing(), PLUG_MM) if self.stops.any() else None
+        shadow = plug_shadow(self.low.shape, self.hidden, self.spacing(), self.plug_mm) if self.stops.any() else None
         for energy, (name, image) in enumerate((("low", self.low), ("high", self.high))):
             primary = scatter.primary(image, energy, self.spacing(), shadow) if scatter.share.any() else image
             means = [primary[r0:r1, c0:c1].mean() for r0, r1, c0, c1 in cells[_BOX].to_numpy(int)]

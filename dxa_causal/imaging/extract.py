@@ -22,6 +22,7 @@ from dxa_causal.imaging.calibration import Calibration
 from dxa_causal.imaging.dictionary import FEATURE_NAMES
 from dxa_causal.imaging.features import features
 from dxa_causal.imaging.read import read
+from dxa_causal.imaging.scan_files import files_of
 
 Job = tuple[str, str | None]  # path and device
 _COLUMNS = [*FEATURE_NAMES, "qc_flag", "error"]
@@ -134,7 +135,7 @@ class _Parts:
         return {job: kept[key] for job, key in self._keys.items() if key in kept}
 
     def add(self, job: Job, row: dict[str, Any]) -> None:
-        """Keep a finished row; a hundred are written at once, and the last few seconds of a killed run are lost."""
+        """Keep a finished row; a hundred are written at once, so a killed run loses fewer."""
         self._waiting.append({**row, "_key": self._keys[job]})
         if len(self._waiting) >= _PART:
             with atomic_file(self.folder / f"{self._waiting[0]['_key'][:20]}.parquet") as temporary:
@@ -143,8 +144,7 @@ class _Parts:
 
     def _key(self, job: Job) -> str:
         path, device = Path(job[0]), job[1]
-        files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".json")]
-        seen = [(f.name, s.st_size, s.st_mtime_ns) for f in files if f.is_file() for s in [f.stat()]]
+        seen = [(f.name, s.st_size, s.st_mtime_ns) for f in files_of(path) for s in [f.stat()]]
         text = "\n".join([__version__, str(path.resolve()), str(device), str(seen), self._known])
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from dxa_causal._core.errors import ImageError, UnmeasurableScanError
+from dxa_causal._core.errors import UnmeasurableScanError
 from dxa_causal.imaging import quality
 from dxa_causal.imaging.bone import MAGNIFICATION_SD, WALL_G_CM3, bone_site
 from dxa_causal.imaging.calibration import Calibration
@@ -215,7 +215,8 @@ def _texture(
     try:
         noise = noise_variance(maps.ha, muscle)
         slope = variogram_slope(maps.ha, inner, seg.pixel_mm, noise_variance=noise)
-    except (UnmeasurableScanError, ImageError):
+    except UnmeasurableScanError as error:
+        flags.append(error.code)
         return
     values["radius_ultradistal_variogram_slope"] = slope
     values["radius_ultradistal_fractal_dimension"] = 3.0 - 0.5 * slope

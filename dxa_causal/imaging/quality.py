@@ -28,7 +28,7 @@ FLAGS = {
     "metal": "metal or another opaque object in the field",
     "dead_rows": "rows without signal",
     "motion": "the arm's outline jumps between rows",
-    "texture_failed": "too few pixels of bone for texture",
+    "texture_failed": "too few pixels of bone, or too much noise, for texture",
 }
 
 SATURATED_SHARE = 0.001

@@ -12,7 +12,7 @@ from dxa_causal.imaging.read import BoolArray, FloatArray
 WIDTHS_MM = tuple(range(4, 42, 2))  # searched: from a pencil beam's to a wide fan's
 LEAST = 1e-4  # of the beam; transmissions are held above it, so that their logarithm exists
 BLUR_MM = 0.6  # around a plug's shadow
-_ROUNDS = 3  # of scatter and primary in turn; the third changes the primary by less than 1e-5
+_ROUNDS = 3  # of scatter and primary in turn; then the primary is within 1e-5 of where it settles
 
 
 @dataclass(frozen=True, eq=False, slots=True)

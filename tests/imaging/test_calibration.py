@@ -1,5 +1,8 @@
 """Calibration from wedge and phantom, and the solve it gives."""
 
+import json
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,3 +105,13 @@ def test_broken_step_lists_are_refused(tmp_path):
     (tmp_path / "w" / "steps.csv").unlink()
     with pytest.raises(ImageError, match="steps.csv is missing"):
         imaging.calibrate(tmp_path / "w", tmp_path / "p")
+
+
+@pytest.mark.parametrize("side", [0, -6.0, "6 mm", True])
+def test_the_side_of_a_beam_stop_is_a_length(forearm_reference, tmp_path, side):
+    calibration = forearm_reference / "calibration"
+    shutil.copytree(calibration / "phantom_k_edge", tmp_path / "p")
+    meta = json.loads((tmp_path / "p" / "meta.json").read_text())
+    (tmp_path / "p" / "meta.json").write_text(json.dumps({**meta, "beam_stop_mm": side}))
+    with pytest.raises(ImageError, match="beam_stop_mm of meta.json is"):
+        imaging.calibrate(calibration / "wedge_k_edge", tmp_path / "p")
