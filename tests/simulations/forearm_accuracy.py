@@ -107,6 +107,10 @@ if __name__ == "__main__":
         print(summary.to_string(index=False))
     print(f"error of one-third BMC: {between_people(found):.0%} of its variance lies between people")
     print("marrow of 0.4 and of 0.95 change it by {:+.1f} and {:+.1f} %".format(*of_marrow(Path(sys.argv[1]), found)))
+    pairs = found[found["qc_flag"] == "ok"].assign(subject_id=lambda t: t["scan_id"].str[:5])
+    names = [*(f"radius_{s}" for s in ("third_bmd", "third_bmc", "mid_bmd", "ultradistal_bmd")), "soft_fat_fraction"]
+    repeats = dc.imaging.precision(pairs, names, device=None).tidy()
+    print(repeats[repeats["metric"] != "lsc"][["term", "metric", "estimate", "conf_low", "conf_high", "n"]].round(4))
     flagged = found.loc[found["qc_flag"] != "ok", ["scan_id", "qc_flag", "artefact"]]
     flagged.to_csv(FOLDER / f"{part}_flagged.csv", index=False)
     print(flagged.to_string(index=False))
